@@ -1,5 +1,6 @@
 """Amazon resource names and the random ids in them. Every ARN of the house is made and taken apart here."""
 
+import hashlib
 import re
 import secrets
 import string
@@ -77,6 +78,11 @@ def s3vectors(region: str, account: str, bucket: str, index: str = "") -> str:
 def iam(account: str, resource: str) -> str:
     """An ARN of IAM, which has no region: iam("123456789012", "role/OutcropServiceRole")."""
     return str(Arn(service="iam", region="", account=account, resource=resource))
+
+
+def canonical_user(account: str) -> str:
+    """The 64 hexadecimal digits by which S3 names an account."""
+    return hashlib.sha256(account.encode()).hexdigest()
 
 
 def new_id(length: int = 12) -> str:

@@ -94,6 +94,8 @@ class ServiceRefusal(Refusal):
         self.code = code
         self.http_status = http_status
         self.members = members
+        self.headers: dict[str, str] = {}
+        "What S3 tells beside the body: that a delete marker stands at a key."
 
 
 class MachineTrouble(OutcropError):

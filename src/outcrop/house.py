@@ -26,6 +26,7 @@ from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.access.policies.bucket_policy import BucketRules
     from outcrop.access.policies.key_policy import KeyRules
     from outcrop.alarms.alarms import Alarms
     from outcrop.audit.audit import Audit
@@ -219,11 +220,20 @@ class House:
             self.store,
             self.settings,
             self.clock,
-            object_tags=lambda arn: self.buckets.tags_by_arn(arn),  # opened when a policy first asks for tags
+            # opened when a policy first asks for tags
+            object_tags=lambda arn, version: self.buckets.tags_by_arn(arn, version),
             foundation=self.catalog.find,
             resource_policy=lambda arn: self.vector_buckets.policy_in_force(arn),
             key_rules=self._key_rules,
+            bucket_rules=self._bucket_rules,
         )
+
+    def _bucket_rules(self, bucket: str) -> "BucketRules | None":
+        from outcrop.access.policies.bucket_policy import bucket_rules
+        from outcrop.buckets.settings_records import POLICY, PUBLIC_ACCESS
+
+        found = self.buckets.documents(bucket, (POLICY, PUBLIC_ACCESS))
+        return None if found is None else bucket_rules(found[POLICY], found[PUBLIC_ACCESS])
 
     def _key_rules(self, arn: str) -> "KeyRules | None":
         from outcrop.access.policies.key_policy import KeyRules, parse_key_policy
@@ -273,7 +283,7 @@ class House:
         def provided(bucket: str) -> "ProvidedContent | None":
             return None if bucket_names.parse(bucket) is None else self.jumpstart.content(bucket)
 
-        return Buckets(self.store, self.clock, provided)
+        return Buckets(self.store, self.clock, provided, rules_changed=self.access.note_change)
 
     @room
     def jumpstart(self) -> "JumpStartContent":

@@ -26,7 +26,7 @@ HARMLESS: dict[str, dict[str, str]] = {
         "MFA": "S3 reads it where deletions need a second factor, which cannot be set here",
         "RequestPayer": "a consent to be charged, which S3 takes and ignores where the owner pays, as of every bucket here",
         "SkipDestinationValidation": "about destinations of notifications; an empty configuration has none",
-        "ConfirmRemoveSelfBucketAccess": "a consent to shut oneself out, which no policy about services does",
+        "ConfirmRemoveSelfBucketAccess": "a consent to shut oneself out, which nobody is kept from",
         "Id": "of a configuration of which none can be set, so none has this id",
     },
     "iam": {

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.support.patience import PATIENCE_S
 from tests.support.servers import ServerProcess, server_process
 
-BUCKET = "books"
+BUCKET, KEPT = "books", "kept-books"
 WORKERS = 4
 _PART = 5 << 20
 _SIZES = (0, 900, 40_000, 300_000, 1_500_000)
@@ -35,6 +35,14 @@ class Storm:
     writes: int = 0
     refusals: list[ClientError] = field(default_factory=list)
     "What the server refused: nothing of a storm should be."
+    versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    "Acknowledged versions by key and id, in a bucket that keeps them; None is a delete marker."
+    sent: set[tuple[str, str]] = field(default_factory=set)
+    "Key and seed of every version that was sent there, acknowledged or not."
+    removed: set[tuple[str, str]] = field(default_factory=set)
+    "Versions whose removal was acknowledged."
+    going: set[tuple[str, str]] = field(default_factory=set)
+    "Versions whose removal is under way."
 
     def blow(self, round_number: int, *, writes: int, then_s: float) -> None:
         """Write with all workers until so many were acknowledged, and a little longer; then kill the server."""
@@ -74,9 +82,30 @@ class Storm:
         for name, user in users.items():
             tags = {tag["Key"]: tag["Value"] for tag in iam.list_user_tags(UserName=user["UserName"])["Tags"]}
             assert tags.get("seed") in self._may_hold(name), name
+        self._check_versions(s3)
         s3.close()
         iam.close()
         return len(listed)
+
+    def _check_versions(self, s3: Any) -> None:
+        """Every acknowledged version is there and whole, none that was removed, and one of each key is the latest."""
+        pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=KEPT))
+        rows = [each for page in pages for each in page.get("Versions", [])]
+        markers = [each for page in pages for each in page.get("DeleteMarkers", [])]
+        found = {(each["Key"], each["VersionId"]) for each in rows}
+        for each in rows:
+            key, version = each["Key"], each["VersionId"]
+            body = s3.get_object(Bucket=KEPT, Key=key, VersionId=version)["Body"].read()
+            seeds = [seed for of, seed in self.sent if of == key and content(seed) == body]
+            assert seeds, f"{key}?{version} is nothing that was sent"
+            assert self.versions.get((key, version), seeds[0]) in seeds, f"{key}?{version} is another version"
+        marked = {(each["Key"], each["VersionId"]) for each in markers}
+        for place, seed in self.versions.items():
+            there = place in (marked if seed is None else found)
+            assert there or place in self.going, f"{place} was acknowledged and is gone"
+        assert not self.removed & (found | marked)
+        latest = [each["Key"] for each in [*rows, *markers] if each["IsLatest"]]
+        assert sorted(latest) == sorted({key for key, _ in found | marked})
 
     def _may_hold(self, name: str) -> set[str | None]:
         return {self.acknowledged.get(name), *([self.under_way[name]] if name in self.under_way else [])}
@@ -89,6 +118,9 @@ class Storm:
             lambda: self._upload_in_parts(s3, f"{prefix}/parts-{dice.randrange(3)}", dice),
             lambda: self._delete(s3, f"{prefix}/put-{dice.randrange(6)}"),
             lambda: self._write_record(iam, f"{prefix}-{dice.randrange(3)}".replace("/", "-"), dice),
+            lambda: self._put_version(s3, f"{prefix}/kept-{dice.randrange(2)}", dice),
+            lambda: self._mark_deleted(s3, f"{prefix}/kept-{dice.randrange(2)}"),
+            lambda: self._remove_version(s3, f"{prefix}/kept-", dice),
         ]
         try:
             while True:
@@ -130,6 +162,29 @@ class Storm:
         with self._writing(f"s3/{key}", None):
             s3.delete_object(Bucket=BUCKET, Key=key)
 
+    def _put_version(self, s3: Any, key: str, dice: random.Random) -> None:
+        seed = f"{dice.choice(_SIZES)}:{dice.random()}"
+        self.sent.add((key, seed))
+        made = s3.put_object(Bucket=KEPT, Key=key, Body=content(seed))
+        self.versions[key, made["VersionId"]] = seed
+        self.writes += 1
+
+    def _mark_deleted(self, s3: Any, key: str) -> None:
+        self.versions[key, s3.delete_object(Bucket=KEPT, Key=key)["VersionId"]] = None
+        self.writes += 1
+
+    def _remove_version(self, s3: Any, prefix: str, dice: random.Random) -> None:
+        own = sorted(place for place in list(self.versions) if place[0].startswith(prefix) and place not in self.going)
+        if not own:
+            return
+        place = dice.choice(own)
+        self.going.add(place)
+        s3.delete_object(Bucket=KEPT, Key=place[0], VersionId=place[1])
+        self.removed.add(place)
+        del self.versions[place]
+        self.going.discard(place)
+        self.writes += 1
+
     def _write_record(self, iam: Any, user: str, dice: random.Random) -> None:
         name, seed = f"iam/{user}", f"{dice.random()}"
         if self.acknowledged.get(name) is None:
@@ -149,5 +204,8 @@ def content(seed: str) -> bytes:
 def storm(folder: Path) -> Iterator[Storm]:
     """A storm over a new installation, whose server runs and whose bucket is there."""
     with server_process(folder / "home") as server:
-        server.client("s3").create_bucket(Bucket=BUCKET)
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.create_bucket(Bucket=KEPT)
+        s3.put_bucket_versioning(Bucket=KEPT, VersioningConfiguration={"Status": "Enabled"})
         yield Storm(server)

@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
+from sqlalchemy.engine import Connection
+
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
 from outcrop.access.caller import Asker, AuthorizableRequest, Credential
 from outcrop.access.credentials import Credentials, Issued
 from outcrop.access.decision_cache import DecisionCache
-from outcrop.access.decisions import Decisions, TagsOf, refused
+from outcrop.access.decisions import BucketRulesOf, Decisions, ObjectTagsOf, refused
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.installation import Installation
 from outcrop.access.last_used import Use, Uses
@@ -100,16 +102,17 @@ class Access:
         settings: Settings,
         clock: Clock,
         *,
-        object_tags: TagsOf = lambda _arn: {},
+        object_tags: ObjectTagsOf = lambda _arn, _version: {},
         foundation: FindFoundation = lambda _identifier: None,
         resource_policy: PolicyOf = lambda _arn: None,
         key_rules: KeyRulesOf = lambda _arn: None,
+        bucket_rules: BucketRulesOf = lambda _bucket: None,
     ) -> Self:
         """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation.
 
         `object_tags` is asked where a policy speaks of the tags of an object in a bucket, `foundation` for models of
-        the catalogue, `resource_policy` for the policy of a vector bucket, `key_rules` for a KMS key's: whoever opens
-        it to decide about requests has to give all four.
+        the catalogue, `resource_policy` for the policy of a vector bucket, `key_rules` for a KMS key's, `bucket_rules`
+        for those of a bucket of S3: whoever opens it to decide about requests has to give all five.
         """
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
@@ -120,8 +123,10 @@ class Access:
             remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
             tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arns.tagged(arn)),
             object_tags=object_tags,
+            bucket_rules=bucket_rules,
             clock=clock,
             account=rooms.account,
+            administrator=arns.iam(rooms.account, f"user/{ADMINISTRATOR}"),
         )
         sessions = Sessions(
             records=records, attachments=rooms.attachments, credentials=rooms.credentials, decisions=decisions
@@ -183,20 +188,22 @@ class Access:
                 raise refused(call.caller, need, verdict)
         if any(need.policy_of or need.key_use for need in needed):
             return  # that policy is no part of what the memory is held against
+        for need in needed:
+            rules_of_bucket = self.decisions.rules_of_bucket(memory, need)
+            if rules_of_bucket is not None and rules_of_bucket.keys:
+                return
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
             memory.permitted.keep(again, resources)
 
     def _policy_on(self, caller: Asker, need: RequiredPermission) -> Policy | None:
         """The policy of the resource itself. None of them keeps the administrator from mending it."""
-        administrator = arns.iam(self.account, f"user/{ADMINISTRATOR}")
-        if not need.policy_of or (need.action in MENDING and caller.arn == administrator):
+        if not need.policy_of or (need.action in MENDING and caller.arn == self.decisions.administrator):
             return None
         return self.resource_policy(need.policy_of)
 
     def _rules_on(self, caller: Asker, need: RequiredPermission) -> KeyRules | None:
         """The rules of the key. None of them keeps the administrator from mending it."""
-        administrator = arns.iam(self.account, f"user/{ADMINISTRATOR}")
-        if need.key_use is None or (need.action in MENDING_OF_KEYS and caller.arn == administrator):
+        if need.key_use is None or (need.action in MENDING_OF_KEYS and caller.arn == self.decisions.administrator):
             return None
         return self.key_rules(need.key_use.key_arn)
 
@@ -355,7 +362,22 @@ class Access:
             caller_arn=call.caller.arn,
         )
 
+    def admits_strangers(self, bucket: str) -> bool:
+        """Whether anything may be done in a bucket without a signature."""
+        rules = self.decisions.remembered.now().buckets.get(bucket, self.decisions.bucket_rules)
+        return rules is not None and rules.admits_strangers
+
+    def note_change(self, connection: Connection) -> None:
+        """Within the transaction that changes the rules of a bucket: what is remembered of them is void then."""
+        self.decisions.records.changes.note(connection)
+
+    def knows(self, arn: str) -> bool:
+        """Whether the user or role with this ARN is there."""
+        return self.identities.records.identities.with_arn(arn) is not None
+
     def _note_use(self, call: AuthorizableRequest) -> None:
+        if not call.caller.key_id:  # a stranger has none
+            return
         use = Use(at=self.decisions.clock.now(), service=call.service, region=call.region)
         if not is_temporary_key(call.caller.key_id):
             self.uses.note(call.caller.key_id, use)

@@ -69,6 +69,10 @@ class AuthorizableRequest(Protocol):
     @property
     def secure(self) -> bool: ...
     @property
+    def known(self) -> Mapping[str, str]:
+        """The condition keys about its proof."""
+
+    @property
     def started(self) -> float:
         """When the request came in, of `time.monotonic()`."""
 

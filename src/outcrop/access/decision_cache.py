@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from outcrop.access.caller import Credential
 from outcrop.access.changes import Changes
+from outcrop.access.policies.bucket_policy import BucketRules
 from outcrop.access.policies.documents import Policy
 from outcrop.access.policies.evaluation import Decision, Matter
 from outcrop.access.policies.patterns import Values
@@ -99,6 +100,8 @@ class CachedDecisions:
     terms: CappedCache[str, Terms] = field(default_factory=CappedCache)
     "Of sessions, by key id."
     verdicts: CappedCache[Question, PolicyVerdict] = field(default_factory=CappedCache)
+    buckets: CappedCache[str, BucketRules] = field(default_factory=CappedCache)
+    "Policies and access blocks, by name of the bucket."
     identities: CappedCache[str, Identity] = field(default_factory=CappedCache)
     "By ARN."
     permitted: CappedCache[Repeated, tuple[str, ...]] = field(default_factory=CappedCache)

@@ -14,13 +14,16 @@ def circumstances(call: AuthorizableRequest) -> dict[str, str | tuple[str, ...]]
         "aws:SecureTransport": "true" if call.secure else "false",
         "aws:ViaAWSService": "false",
         "aws:PrincipalIsAWSService": "false",
+        **call.known,
     }
+    if call.service == "s3" and "x-amz-content-sha256" in call.headers:
+        known["s3:x-amz-content-sha256"] = call.headers["x-amz-content-sha256"]
     if call.source_ip:
         known["aws:SourceIp"] = call.source_ip
     for header, key in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
         if header in call.headers:
             known[key] = call.headers[header]
-    if is_temporary_key(call.caller.key_id):
+    if call.caller.key_id and is_temporary_key(call.caller.key_id):
         # Present with temporary credentials only. Nobody has shown a second factor here.
         known["aws:MultiFactorAuthPresent"] = "false"
     return known

@@ -147,19 +147,31 @@ def _s3() -> Table:
         configuration as s3_configuration,
     )
     from outcrop.api.s3 import (
+        lifecycle as s3_lifecycle,
+    )
+    from outcrop.api.s3 import (
         multipart as s3_multipart,
     )
     from outcrop.api.s3 import (
         objects as s3_objects,
     )
     from outcrop.api.s3 import (
+        policies as s3_policies,
+    )
+    from outcrop.api.s3 import (
         states as s3_states,
+    )
+    from outcrop.api.s3 import (
+        versions as s3_versions,
     )
 
     return {
         **s3_buckets.OPERATIONS,
         **s3_configuration.OPERATIONS,
         **s3_states.OPERATIONS,
+        **s3_policies.OPERATIONS,
+        **s3_lifecycle.OPERATIONS,
+        **s3_versions.OPERATIONS,
         **s3_objects.OPERATIONS,
         **s3_multipart.OPERATIONS,
     }

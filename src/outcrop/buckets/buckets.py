@@ -5,7 +5,7 @@ and `path_of`. Everything is refused in S3's codes. An object is whole or not th
 an overwrite is another content.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,27 @@ from typing import Any
 from anyio import to_thread
 from sqlalchemy.engine import Connection
 
-from outcrop.buckets import checksums, listing, names, records, refusals, settings_records, sweeping
+from outcrop.buckets import (
+    checksums,
+    listing,
+    names,
+    records,
+    refusals,
+    settings_records,
+    sweeping,
+    version_listing,
+    version_records,
+    versions,
+)
 from outcrop.buckets import conditions as conditional
 from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, pieces_of, schema
 from outcrop.buckets.contents import Contents
 from outcrop.buckets.cors import Rule
+from outcrop.buckets.expiration import Expirations
 from outcrop.buckets.grouping import Change, Grouping
+from outcrop.buckets.lifecycle import Expiry, expiry_of, rules_in_force
 from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
 from outcrop.buckets.provided import Provider, nothing_provided
@@ -29,6 +42,9 @@ from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Re
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
 from outcrop.buckets.sweeping import Swept
 from outcrop.buckets.uploads import Uploads
+from outcrop.buckets.version_ids import NULL_VERSION
+from outcrop.buckets.version_records import VersionRecord
+from outcrop.buckets.versions import NOTHING_TOLD, Removed
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import Body
@@ -46,14 +62,24 @@ def _unchanged(details: Details) -> Details:
 class Buckets:
     """All buckets of the installation; their names are unique over every region."""
 
-    def __init__(self, store: Store, clock: Clock, provider: Provider = nothing_provided) -> None:
-        """`provider` makes the buckets that the installation provides."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        provider: Provider = nothing_provided,
+        *,
+        rules_changed: Callable[[Connection], object] = lambda _connection: None,
+    ) -> None:
+        """`provider` makes the buckets that the installation provides; `rules_changed` is told, within its transaction,
+        of each change to who may use a bucket."""
         self._store = store
         self._clock = clock
+        self._rules_changed = rules_changed
         create_tables(store.engine, schema)
         self._mounts = Mounts(store.objects.mounts_file, provider)
         self._contents = Contents(store, clock, self._mounts)
         self._grouping = Grouping(store.engine)
+        self._expirations = Expirations(store, clock)
         self.uploads = Uploads(store, clock, self._contents, self._grouping, self._mounts)
 
     def create(self, name: str, region: str, tags: dict[str, str] | None = None) -> BucketRecord:
@@ -94,20 +120,21 @@ class Buckets:
             raise refusals.mounted(name, f"`outcrop unmount {name}` takes the mount away and leaves its objects")
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
-            _required(connection, name)
-            if records.objects_from(connection, name, b"", None, 1):
-                raise refusals.bucket_not_empty(name)
+            bucket = _required(connection, name)
+            if records.objects_from(connection, name, b"", None, 1) or version_records.has_versions(connection, name):
+                raise refusals.bucket_not_empty(name, keeps_versions=bucket.versioning is not None)
             for upload in records.uploads_of(connection, name):
                 records.remove_upload(connection, upload.id, at=self._clock.now())
             settings_records.remove_settings(connection, name)
             records.remove_bucket(connection, name)
+            self._rules_changed(connection)
 
     def mount(self, name: str, url: str) -> None:
         """A bucket whose objects are kept at `url`. Raises Invalid, InvalidBucketName, BucketNotEmpty."""
         check_url(url)
         self.create(name, DEFAULT_REGION)
         with reading(self._store.engine) as connection:
-            if records.objects_from(connection, name, b"", None, 1):
+            if records.objects_from(connection, name, b"", None, 1) or version_records.has_versions(connection, name):
                 raise refusals.bucket_not_empty(name)
         self._mounts.write(name, url)
 
@@ -157,6 +184,15 @@ class Buckets:
             _required(connection, bucket)
             return settings_records.setting(connection, bucket, kind)
 
+    def documents(self, bucket: str, kinds: Iterable[str]) -> dict[str, Any] | None:
+        """The documents of several kinds; None where there is no bucket on which any could be set."""
+        if self._mounts.provided(bucket) is not None:
+            return None
+        with reading(self._store.engine) as connection:
+            if records.bucket_named(connection, bucket) is None:
+                return None
+            return {kind: settings_records.setting(connection, bucket, kind) for kind in kinds}
+
     def set_setting(self, bucket: str, kind: str, document: Any) -> None:
         """Set it, in place of what was set; None takes it away. Raises NoSuchBucket."""
         self._check_own(bucket)
@@ -164,6 +200,8 @@ class Buckets:
             alone(connection, sweeping.ROOM)
             _required(connection, bucket)
             settings_records.change_setting(connection, bucket, kind, document)
+            if kind in (settings_records.POLICY, settings_records.PUBLIC_ACCESS):
+                self._rules_changed(connection)
 
     async def put(
         self,
@@ -193,11 +231,18 @@ class Buckets:
         with path.open("rb") as file:
             return self._put_blocks(Place(bucket, key), iter(lambda: file.read(BLOCK_BYTES), b""), content_type)
 
-    def find(self, bucket: str, key: str) -> ObjectRecord:
-        """Raises NoSuchBucket or NoSuchKey."""
+    def find(self, bucket: str, key: str, version: str | None = None) -> ObjectRecord:
+        """The object, or one of its versions. Raises NoSuchBucket, NoSuchKey, NoSuchVersion, and MethodNotAllowed for a
+        delete marker."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
+            if version not in (None, NULL_VERSION):
+                raise refusals.no_such_version(key, version)
             return mounted.find(key)
+        if version is not None:
+            with reading(self._store.engine) as connection:
+                _required(connection, bucket)
+                return versions.find(connection, Place(bucket, key), version)
         points = self._store.points
         found = records.object_by_point(points, bucket, key) if points.possible() else None
         if found is not None:
@@ -205,7 +250,7 @@ class Buckets:
         with reading(self._store.engine) as connection:
             return _required_object(connection, Place(bucket, key))
 
-    def tags_by_arn(self, arn: str) -> dict[str, str]:
+    def tags_by_arn(self, arn: str, version: str | None = None) -> dict[str, str]:
         """Tags of an object; none where nothing is, and in mounted buckets, which keep tags to themselves."""
         bucket, _, key = arn.removeprefix("arn:aws:s3:::").partition("/")
         provided = self._mounts.provided(bucket)
@@ -214,7 +259,7 @@ class Buckets:
         if self.is_mounted(bucket):
             return {}
         try:
-            return self.find(bucket, key).details.tags
+            return self.find(bucket, key, version or None).details.tags
         except ServiceRefusal:  # there is no such bucket or object, which is told to those who may know
             return {}
 
@@ -252,21 +297,28 @@ class Buckets:
     def read_bytes(self, bucket: str, key: str) -> bytes:
         return self._contents.read(self.find(bucket, key))
 
-    def remove(self, bucket: str, key: str, conditions: Conditions = UNCONDITIONAL) -> None:
-        """Removing what is not there is no error. Raises NoSuchBucket, PreconditionFailed."""
+    def remove(
+        self, bucket: str, key: str, conditions: Conditions = UNCONDITIONAL, *, version: str | None = None
+    ) -> Removed:
+        """Delete an object, or one of its versions for good. Removing what is not there is no error. Raises
+        NoSuchBucket, PreconditionFailed."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
             mounted.check_removal(key, conditions)
-            mounted.remove(key)
-            return
+            if version in (None, NULL_VERSION):
+                mounted.remove(key)
+            return NOTHING_TOLD
 
-        def removed(connection: Connection) -> None:
+        def removed(connection: Connection) -> Removed:
             alone(connection, sweeping.ROOM)
-            _required(connection, bucket)
-            conditional.check_removal(key, records.object_at(connection, bucket, key), conditions)
-            records.remove_object(connection, bucket, key, at=self._clock.now())
+            found, place, now = _required(connection, bucket), Place(bucket, key), self._clock.now()
+            if conditions != UNCONDITIONAL:
+                conditional.check_removal(key, records.object_at(connection, *place), conditions)
+            if version is None:
+                return versions.remove(connection, found, place, at=now)
+            return versions.remove_version(connection, found, place, version, at=now)
 
-        self._grouping.make(removed)
+        return self._grouping.make(removed)
 
     def copy(
         self,
@@ -277,12 +329,18 @@ class Buckets:
         algorithm: Algorithm | None = None,
         source_conditions: Conditions = UNCONDITIONAL,
         conditions: Conditions = UNCONDITIONAL,
+        version: str | None = None,
+        read: Callable[[ObjectRecord], object] = lambda _source: None,
     ) -> ObjectRecord:
-        """A second row for the same file, `details` made of the source's. A checksum of another kind is taken anew."""
+        """A second row for the same file, `details` made of the source's. A checksum of another kind is taken anew.
+
+        `version`: that of the source; None: its newest. `read` is told the object that was read.
+        """
         names.check_key(target.key)
-        found = self.find(*source)
+        found = self.find(*source, version)
         if self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None:
             conditional.check_source(found, source_conditions, now=self._clock.now())
+            read(found)
             promise = Promise(algorithm=algorithm)
             with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
                 for block in self._contents.blocks(found):
@@ -292,12 +350,13 @@ class Buckets:
         checksum = self._checksum_for_copy(found, algorithm)
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
-            _required(connection, target.bucket)
+            bucket = _required(connection, target.bucket)
             # Read again: only a row that is there in this transaction keeps its file from being swept.
-            record = _required_object(connection, source)
+            record = _required_object(connection, source, version)
             conditional.check_source(record, source_conditions, now=self._clock.now())
             if record.digest != found.digest:
                 raise refusals.precondition_failed("the source changed during the copy")
+            read(record)
             current = records.object_at(connection, *target)
             conditional.check_write(target.key, current, conditions)
             copied = replace(
@@ -308,19 +367,33 @@ class Buckets:
                 checksum=checksum,
                 modified=self._clock.now(),
                 upload_id=None,
+                version=None,
+                versioning=None,
             )
-            records.put_object(connection, copied, replaces=current)
-        return copied
+            return versions.put(connection, bucket, copied, replaces=current)
 
-    def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
-        """Give the object these tags in place of those it has."""
+    def tagged(self, place: Place, version: str | None = None) -> ObjectRecord:
+        """The object whose tags are asked for. Raises as `find`, also where a delete marker is the latest."""
+        if self._mounts.at(place.bucket) is not None:
+            return self.find(*place, version)
+        with reading(self._store.engine) as connection:
+            bucket = _required(connection, place.bucket)
+            found = versions.tagged(connection, place, version, method="GET")
+            return replace(found.object, versioning=bucket.versioning)
+
+    def tag(
+        self, bucket: str, key: str, tags: dict[str, str], *, version: str | None = None, method: str = "PUT"
+    ) -> ObjectRecord:
+        """Give the object, or one of its versions, these tags in place of those it has. `method`: what a refusal
+        names."""
         self._check_own(bucket)
         if self._mounts.at(bucket) is not None:
             raise refusals.mounted(bucket, "set tags with the tools of its own provider")
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
-            record = _required_object(connection, Place(bucket, key))
-            records.change_details(connection, record, replace(record.details, tags=tags))
+            found = _required(connection, bucket)
+            tagged = versions.change_tags(connection, Place(bucket, key), version, tags, method=method)
+            return replace(tagged.object, versioning=found.versioning)
 
     def list_objects(self, bucket: str, asked: listing.ListingRequest) -> listing.Listing:
         """A page of the objects in a bucket. Raises NoSuchBucket."""
@@ -333,6 +406,30 @@ class Buckets:
                 lambda start, end, limit: records.objects_from(connection, bucket, start, end, limit), asked
             )
 
+    def list_versions(self, bucket: str, asked: version_listing.VersionRequest) -> version_listing.VersionListing:
+        """A page of the versions and delete markers in a bucket. Raises NoSuchBucket."""
+        mounted = self._mounts.at(bucket)
+        if mounted is not None:
+            return version_listing.of_objects(partial(mounted.objects_from, asked.prefix), asked)
+        with reading(self._store.engine) as connection:
+            _required(connection, bucket)
+
+            def fetch(start: version_records.VersionPlace, end: bytes | None, limit: int) -> list[VersionRecord]:
+                return version_records.versions_from(connection, bucket, start, end, limit)
+
+            start = version_listing.start_of(asked, lambda key: self._null_rank(connection, bucket, key))
+            return version_listing.list_page(fetch, asked, start)
+
+    def _null_rank(self, connection: Connection, bucket: str, key: str) -> version_records.VersionPlace:
+        """The place behind the version `null` of a key; the key's first where that is there no more."""
+        place = Place(bucket, key)
+        older = version_records.version_named(connection, *place, NULL_VERSION)
+        if older is not None:
+            return version_records.VersionPlace(key.encode(), older.rank, with_object=False)
+        current = records.object_at(connection, *place)
+        is_null = current is not None and current.version is None
+        return version_records.VersionPlace(key.encode(), with_object=not is_null)
+
     def under(self, bucket: str, prefix: str) -> Iterator[ObjectRecord]:
         """Every object whose key begins with `prefix`, in order."""
         start: bytes | None = b""
@@ -340,6 +437,20 @@ class Buckets:
             page = self.list_objects(bucket, listing.ListingRequest(prefix=prefix, start=start))
             yield from page.objects
             start = page.next_start
+
+    def expiry(self, record: ObjectRecord) -> Expiry | None:
+        """When an object expires by the rules of its bucket; None where it stays."""
+        points, kind = self._store.points, settings_records.LIFECYCLE
+        if points.possible():
+            document = settings_records.setting_by_point(points, record.bucket, kind)
+        else:
+            with reading(self._store.engine) as connection:
+                document = settings_records.setting(connection, record.bucket, kind)
+        return None if document is None else expiry_of(rules_in_force(document["Rules"]), record)
+
+    def expire(self) -> Swept:
+        """Remove some of what has expired; the server does so every minute, until no more is due."""
+        return self._expirations.turn()
 
     def sweep(self) -> Swept:
         """Remove some contents without a row; the server does so every minute, until no more are due."""
@@ -384,7 +495,7 @@ class Buckets:
 
         def kept(connection: Connection) -> ObjectRecord:
             alone(connection, sweeping.ROOM)
-            _required(connection, place.bucket)
+            bucket = _required(connection, place.bucket)
             current = records.object_at(connection, *place)
             conditional.check_write(place.key, current, conditions)
             record = ObjectRecord(
@@ -397,8 +508,7 @@ class Buckets:
                 details=details,
                 checksum=reception.checksum,
             )
-            records.put_object(connection, record, replaces=current)
-            return record
+            return versions.put(connection, bucket, record, replaces=current)
 
         return kept
 
@@ -415,9 +525,11 @@ def _required(connection: Connection, bucket: str) -> BucketRecord:
     return record
 
 
-def _required_object(connection: Connection, place: Place) -> ObjectRecord:
+def _required_object(connection: Connection, place: Place, version: str | None = None) -> ObjectRecord:
     _required(connection, place.bucket)
+    if version is not None:
+        return versions.find(connection, place, version)
     record = records.object_at(connection, *place)
     if record is None:
-        raise refusals.no_such_key(place.key)
+        raise versions.missing(connection, place)
     return record

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Dialect
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.content_records import checksum_stored, note_unwanted, schema
+from outcrop.buckets.settings_records import VERSIONING, bucket_settings
 from outcrop.store.database import UtcTime
 from outcrop.store.point_reads import PointReads
 from outcrop.store.prepared import Prepared
@@ -39,7 +40,7 @@ _buckets = sql.Table(
     sql.Column("region", sql.String, nullable=False),
     sql.Column("created", UtcTime, nullable=False),
 )
-_objects = sql.Table(
+objects = sql.Table(
     "objects",
     schema,
     sql.Column("bucket", sql.ForeignKey("buckets.name"), primary_key=True),
@@ -51,6 +52,7 @@ _objects = sql.Table(
     sql.Column("details", sql.JSON, nullable=False),
     sql.Column("checksum", sql.JSON),
     sql.Column("upload_id", sql.String),
+    sql.Column("version", sql.String),
 )
 _uploads = sql.Table(
     "uploads",
@@ -77,13 +79,21 @@ _parts = sql.Table(
 )
 
 
+def _versioned(table: sql.Table, bucket: sql.Column[str]) -> sql.Select[Any]:
+    """The rows of a table, and beside each whether its bucket keeps versions."""
+    kind: sql.ColumnElement[str] = sql.literal_column(f"'{VERSIONING}'")
+    of_bucket = (bucket_settings.c.bucket == bucket) & (bucket_settings.c.kind == kind)
+    joined = table.outerjoin(bucket_settings, of_bucket)
+    return sql.select(table, bucket_settings.c.document.label("versioning")).select_from(joined)
+
+
 # These run for every object or part.
-_BUCKET_NAMED = Prepared(sql.select(_buckets).where(_buckets.c.name == sql.bindparam("named")))
-_HERE = (_objects.c.bucket == sql.bindparam("in_bucket")) & (_objects.c.key == sql.bindparam("at_key"))
-_OBJECT_AT = Prepared(sql.select(_objects).where(_HERE))
-_DIGEST_AT = Prepared(sql.select(_objects.c.digest).where(_HERE))
-_NEW_OBJECT = Prepared(sql.insert(_objects))
-_NO_OBJECT = Prepared(sql.delete(_objects).where(_HERE))
+_BUCKET_NAMED = Prepared(_versioned(_buckets, _buckets.c.name).where(_buckets.c.name == sql.bindparam("named")))
+_HERE = (objects.c.bucket == sql.bindparam("in_bucket")) & (objects.c.key == sql.bindparam("at_key"))
+_OBJECT_AT = Prepared(_versioned(objects, objects.c.bucket).where(_HERE))
+_DIGEST_AT = Prepared(sql.select(objects.c.digest).where(_HERE))
+_NEW_OBJECT = Prepared(sql.insert(objects))
+_NO_OBJECT = Prepared(sql.delete(objects).where(_HERE))
 _UPLOAD_WITH = Prepared(sql.select(_uploads).where(_uploads.c.id == sql.bindparam("named")))
 _PART = (_parts.c.upload_id == sql.bindparam("of_upload")) & (_parts.c.number == sql.bindparam("numbered"))
 _DIGEST_OF_PART = Prepared(sql.select(_parts.c.digest).where(_PART))
@@ -96,6 +106,8 @@ class BucketRecord:
     name: str
     region: str
     created: datetime
+    versioning: str | None = None
+    "Enabled or Suspended; None where versions were never kept."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +137,10 @@ class ObjectRecord:
     checksum: Checksum | None = None
     upload_id: str | None = None
     "The multipart upload that made it."
+    version: str | None = None
+    "None is the version that S3 calls `null`."
+    versioning: str | None = None
+    "Whether its bucket keeps versions, as it was when this was read by its key; no column of its own."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +168,7 @@ class PartRecord:
 
 
 def add_bucket(connection: Connection, bucket: BucketRecord) -> None:
-    connection.execute(sql.insert(_buckets).values(asdict(bucket)))
+    connection.execute(sql.insert(_buckets).values(name=bucket.name, region=bucket.region, created=bucket.created))
 
 
 def bucket_named(connection: Connection, name: str) -> BucketRecord | None:
@@ -170,26 +186,26 @@ def remove_bucket(connection: Connection, name: str) -> None:
 
 def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | None:
     found = _OBJECT_AT.first(connection, {"in_bucket": bucket, "at_key": key})
-    return None if found is None else _object(found)
+    return None if found is None else object_of(found)
 
 
 def object_by_point(points: PointReads, bucket: str, key: str) -> ObjectRecord | None:
     """The object at a key, read without a connection, where `points.possible()`."""
     found = points.first(_OBJECT_AT, {"in_bucket": bucket, "at_key": key})
-    return None if found is None else _object(found)
+    return None if found is None else object_of(found)
 
 
 def put_object(connection: Connection, record: ObjectRecord, *, replaces: ObjectRecord | None) -> None:
     """Write the row, in place of the one that is there, whose bytes become unwanted."""
     if replaces is not None:
         remove_object(connection, record.bucket, record.key, at=record.modified)
-    _NEW_OBJECT.run(connection, _columns_of(record) | {"details": vars(record.details)})
+    _NEW_OBJECT.run(connection, columns_of(record))
 
 
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
     """Change the details of an object; its bytes stay the same."""
-    here = (_objects.c.bucket == record.bucket) & (_objects.c.key == record.key)
-    connection.execute(sql.update(_objects).where(here).values(details=asdict(details)))
+    here = (objects.c.bucket == record.bucket) & (objects.c.key == record.key)
+    connection.execute(sql.update(objects).where(here).values(details=asdict(details)))
 
 
 def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime) -> None:
@@ -200,14 +216,19 @@ def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime
         note_unwanted(connection, [found["digest"]], at=at)
 
 
+def take_object(connection: Connection, bucket: str, key: str) -> None:
+    """Take the row away and nothing else: its bytes are still somebody's."""
+    _NO_OBJECT.run(connection, {"in_bucket": bucket, "at_key": key})
+
+
 def objects_from(
     connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int
 ) -> list[ObjectRecord]:
     """The first objects whose key is not before `start` and before `end`, in order."""
-    query = sql.select(_objects).where(_objects.c.bucket == bucket, _objects.c.key >= start)
+    query = sql.select(objects).where(objects.c.bucket == bucket, objects.c.key >= start)
     if end is not None:
-        query = query.where(_objects.c.key < end)
-    return [_object(row._asdict()) for row in connection.execute(query.order_by(_objects.c.key).limit(limit))]
+        query = query.where(objects.c.key < end)
+    return [object_of(row._asdict()) for row in connection.execute(query.order_by(objects.c.key).limit(limit))]
 
 
 def add_upload(connection: Connection, upload: UploadRecord) -> None:
@@ -258,12 +279,19 @@ def parts_of(connection: Connection, upload_id: str) -> list[PartRecord]:
 
 
 def names_content(connection: Connection, digest: str) -> bool:
-    """Whether an object or a part has the bytes with this digest."""
+    """Whether a current object or a part has the bytes with this digest."""
     named = sql.or_(
-        sql.exists(sql.select(_objects.c.digest).where(_objects.c.digest == digest)),
+        sql.exists(sql.select(objects.c.digest).where(objects.c.digest == digest)),
         sql.exists(sql.select(_parts.c.digest).where(_parts.c.digest == digest)),
     )
     return bool(connection.execute(sql.select(named)).scalar())
+
+
+def columns_of(record: ObjectRecord) -> dict[str, Any]:
+    """The row of an object."""
+    row = _columns_of(record) | {"details": vars(record.details)}
+    del row["versioning"]
+    return row
 
 
 def _columns_of(record: ObjectRecord | PartRecord) -> dict[str, Any]:
@@ -271,7 +299,8 @@ def _columns_of(record: ObjectRecord | PartRecord) -> dict[str, Any]:
     return vars(record) | {"checksum": record.checksum and vars(record.checksum)}
 
 
-def _object(row: Mapping[str, Any]) -> ObjectRecord:
+def object_of(row: Mapping[str, Any]) -> ObjectRecord:
+    """The object that a row stands for."""
     parsed = {"details": Details(**row["details"]), "checksum": checksum_stored(row["checksum"])}
     return ObjectRecord(**{**row, **parsed})
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import format_datetime
 
 from outcrop.errors import ServiceRefusal
 from outcrop.store.database import DiskFull
@@ -11,8 +13,39 @@ def no_such_bucket(name: str) -> ServiceRefusal:
     return ServiceRefusal("NoSuchBucket", "The specified bucket does not exist", http_status=404, BucketName=name)
 
 
-def no_such_key(key: str) -> ServiceRefusal:
-    return ServiceRefusal("NoSuchKey", "The specified key does not exist.", http_status=404, Key=key)
+def no_such_key(key: str, *, marker: str | None = None) -> ServiceRefusal:
+    """`marker`: the version of the delete marker that stands at the key."""
+    refusal = ServiceRefusal("NoSuchKey", "The specified key does not exist.", http_status=404, Key=key)
+    if marker is not None:
+        refusal.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker}
+    return refusal
+
+
+def no_such_version(key: str, version: str) -> ServiceRefusal:
+    text = "The specified version does not exist."
+    return ServiceRefusal("NoSuchVersion", text, http_status=404, Key=key, VersionId=version)
+
+
+def invalid_version_id(version: str) -> ServiceRefusal:
+    return invalid_argument("versionId", version, "Invalid version id specified")
+
+
+def delete_marker(version: str, made: datetime, method: str = "GET") -> ServiceRefusal:
+    """The refusal of anything but a deletion on a delete marker."""
+    refusal = ServiceRefusal(
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+        http_status=405,
+        Method=method,
+        ResourceType="DeleteMarker",
+    )
+    refusal.headers = {
+        "Allow": "DELETE",
+        "x-amz-delete-marker": "true",
+        "x-amz-version-id": version,
+        "Last-Modified": format_datetime(made, usegmt=True),
+    }
+    return refusal
 
 
 def no_such_upload(upload_id: str) -> ServiceRefusal:
@@ -48,10 +81,11 @@ def bucket_owned(name: str) -> ServiceRefusal:
     )
 
 
-def bucket_not_empty(name: str) -> ServiceRefusal:
-    return ServiceRefusal(
-        "BucketNotEmpty", "The bucket you tried to delete is not empty", http_status=409, BucketName=name
-    )
+def bucket_not_empty(name: str, *, keeps_versions: bool = False) -> ServiceRefusal:
+    text = "The bucket you tried to delete is not empty"
+    if keeps_versions:
+        text += ". You must delete all versions in the bucket."
+    return ServiceRefusal("BucketNotEmpty", text, http_status=409, BucketName=name)
 
 
 def provided(name: str) -> ServiceRefusal:
@@ -170,6 +204,11 @@ def mounted(bucket: str, instead: str) -> ServiceRefusal:
     return ServiceRefusal(
         "MethodNotAllowed", f"{bucket} is mounted, its objects are kept elsewhere: {instead}.", http_status=405
     )
+
+
+def no_access_lists() -> ServiceRefusal:
+    """The refusal of an access control list: the owner of a bucket owns its objects, and policies decide."""
+    return ServiceRefusal("AccessControlListNotSupported", "The bucket does not allow ACLs", http_status=400)
 
 
 def not_built(what: str, instead: str) -> ServiceRefusal:

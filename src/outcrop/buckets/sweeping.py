@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from outcrop.buckets import content_records, records
+from outcrop.buckets import content_records, records, version_records
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
 
@@ -82,7 +82,11 @@ def sweep_leftovers(store: Store, now: datetime) -> int:
 
 
 def _is_wanted(connection: Connection, digest: str) -> bool:
-    return records.names_content(connection, digest) or content_records.is_piece(connection, digest)
+    return (
+        records.names_content(connection, digest)
+        or version_records.version_names_content(connection, digest)
+        or content_records.is_piece(connection, digest)
+    )
 
 
 def _is_old(path: Path, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from anyio import to_thread
 from sqlalchemy.engine import Connection
 
-from outcrop.buckets import checksums, names, records, refusals, sweeping
+from outcrop.buckets import checksums, names, records, refusals, sweeping, versions
 from outcrop.buckets import conditions as conditional
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
@@ -268,7 +268,9 @@ class Uploads:
                 upload_id=upload.id,
             )
             put_pieces(connection, record.digest, pieces)
-            records.put_object(connection, record, replaces=current)
+            bucket = records.bucket_named(connection, upload.bucket)
+            assert bucket is not None, "an upload of it is there"
+            record = versions.put(connection, bucket, record, replaces=current)
             records.remove_upload(connection, upload.id, at=record.modified)
         return record
 

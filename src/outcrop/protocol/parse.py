@@ -141,7 +141,8 @@ def _body(shape: StructureShape, body: bytes, protocol: str) -> dict[str, Any]:
 
 def _payload(member: Shape, body: bytes, protocol: str) -> Any:
     if not body:
-        return None
+        # S3 judges an empty policy as one, and tells what is wrong with it.
+        return "" if member.type_name == "string" and protocol == "rest-xml" else None
     if member.type_name == "blob":
         return body
     if member.type_name == "string":

@@ -10,7 +10,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +38,7 @@ from outcrop.store.damage_sweep import DamageSweep
 
 if TYPE_CHECKING:
     from outcrop.buckets.buckets import Buckets
+    from outcrop.buckets.sweeping import Swept
 
 _SETTLE_EVERY_S = 0.2
 _SWEEP_EVERY_S = 60.0
@@ -133,10 +134,15 @@ async def _sweep(house: House, loops: Loops) -> None:
 
 
 async def sweep_all(buckets: "Buckets") -> int:
-    """Sweep until nothing is due; returns how many contents went. Those who wait to write come between two batches."""
+    """Let expire what has expired, and remove contents, until nothing is due; returns how many went."""
+    return await _until_none_due(buckets.expire) + await _until_none_due(buckets.sweep)
+
+
+async def _until_none_due(step: Callable[[], "Swept"]) -> int:
+    """Those who wait to write come between two steps."""
     removed = 0
     while True:
-        swept = await to_thread.run_sync(buckets.sweep)
+        swept = await to_thread.run_sync(step)
         removed += swept.removed
         if not swept.more_due:
             return removed

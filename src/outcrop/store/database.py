@@ -148,7 +148,7 @@ def alone(connection: Connection, name: str) -> None:
 
 
 def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
-    """Make the tables and indexes of `metadata` that are missing; several processes may do so at once.
+    """Make the tables, columns and indexes of `metadata` that are missing; several processes may do so at once.
 
     Where none is missing, nothing waits for the write lock: the room that is opened may be one that the holder of that
     lock needs.
@@ -158,19 +158,35 @@ def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
     with writing(engine) as connection:
         alone(connection, "create tables")
         metadata.create_all(connection)
-        for table in metadata.tables.values():
-            for index in table.indexes:  # a database of an older Outcrop has the table without it
+        for table in metadata.tables.values():  # a database of an older Outcrop has the table without them
+            _add_columns(connection, table)
+            for index in table.indexes:
                 connection.execute(sql.schema.CreateIndex(index, if_not_exists=True))
 
 
+def _add_columns(connection: Connection, table: sql.Table) -> None:
+    """Add what a later Outcrop knows of each row; the rows that are there have nothing in it."""
+    present = {column["name"] for column in sql.inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in present:
+            assert column.nullable, f"{table.name}.{column.name} is new: the rows that are there have no value for it"
+            definition = sql.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(sql.text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+
+
 def _has_all(engine: Engine, metadata: sql.MetaData) -> bool:
-    """Whether a local file has all tables and indexes; another database is asked while they are made."""
+    """Whether a local file has all tables, columns and indexes; another database is asked while they are made."""
     if engine.dialect.name != "sqlite":
         return False
     with reading(engine) as connection:
         found = set(connection.execute(sql.text("SELECT name FROM sqlite_master")).scalars())
-    tables = metadata.tables.values()
-    return {table.name for table in tables} | {str(index.name) for table in tables for index in table.indexes} <= found
+        tables = metadata.tables.values()
+        wanted = {table.name for table in tables} | {str(index.name) for table in tables for index in table.indexes}
+        if not wanted <= found:
+            return False
+        columns = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+        present = {(table, column) for table, column in connection.execute(sql.text(columns))}
+    return {(table.name, column.name) for table in tables for column in table.columns} <= present
 
 
 def _open_sqlite(address: sql.URL) -> Engine:

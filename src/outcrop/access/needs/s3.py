@@ -77,15 +77,26 @@ _VERSIONED = {
     "PutObjectTagging",
     "DeleteObjectTagging",
     "GetObjectAcl",
+    "GetObjectAttributes",
+    "PutObjectAcl",
 }
 _HEADER_KEYS = {
     "ACL": "s3:x-amz-acl",
     "CopySource": "s3:x-amz-copy-source",
+    "GrantFullControl": "s3:x-amz-grant-full-control",
+    "GrantRead": "s3:x-amz-grant-read",
+    "GrantReadACP": "s3:x-amz-grant-read-acp",
+    "GrantWrite": "s3:x-amz-grant-write",
+    "GrantWriteACP": "s3:x-amz-grant-write-acp",
+    "IfMatch": "s3:if-match",
+    "IfNoneMatch": "s3:if-none-match",
     "MetadataDirective": "s3:x-amz-metadata-directive",
+    "ObjectOwnership": "s3:x-amz-object-ownership",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
     "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
     "StorageClass": "s3:x-amz-storage-class",
     "VersionId": "s3:VersionId",
+    "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
 }
 TAGGED_OBJECT_ACTIONS = frozenset({
     "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAcl", "s3:GetObjectVersionAcl", "s3:PutObjectAcl",
@@ -133,7 +144,12 @@ def _deletions(asked: RequestedOperation, bucket: str) -> list[RequiredPermissio
 
 def _deletion(bucket: str, key: str, version: str | None) -> RequiredPermission:
     name, or_action = _versioned("DeleteObject", version)
-    return RequiredPermission(action=f"s3:{name}", resource=_object(bucket, key), or_action=or_action)
+    resource = _object(bucket, key)
+    return RequiredPermission(action=f"s3:{name}", resource=resource, context=_version(version), or_action=or_action)
+
+
+def _version(version: str | None) -> dict[str, str]:
+    return {"s3:VersionId": version} if version else {}
 
 
 def _source(asked: RequestedOperation) -> list[RequiredPermission]:
@@ -143,7 +159,9 @@ def _source(asked: RequestedOperation) -> list[RequiredPermission]:
         return []
     source = parse_copy_source(header)
     name, or_action = _versioned("GetObject", source.version)
-    return [RequiredPermission(action=f"s3:{name}", resource=_object(source.bucket, source.key), or_action=or_action)]
+    resource = _object(source.bucket, source.key)
+    context = _version(source.version)
+    return [RequiredPermission(action=f"s3:{name}", resource=resource, context=context, or_action=or_action)]
 
 
 def _more(asked: RequestedOperation, resource: str, context: Context) -> list[RequiredPermission]:
@@ -155,7 +173,9 @@ def _more(asked: RequestedOperation, resource: str, context: Context) -> list[Re
         if asked.params.get("ACL"):
             more.append(RequiredPermission(action="s3:PutObjectAcl", resource=resource, context=context))
     if asked.operation == "GetObjectAttributes":
-        more.append(RequiredPermission(action="s3:GetObject", resource=resource))
+        name, or_action = _versioned("GetObject", asked.params.get("VersionId"))
+        read = RequiredPermission(action=f"s3:{name}", resource=resource, context=context, or_action=or_action)
+        more.append(read)
     return more
 
 
@@ -171,6 +191,9 @@ def _headers(asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
         key: str(asked.params[member]) for member, key in _HEADER_KEYS.items() if member in asked.params
     }
     tags = _object_tags(asked)
+    if asked.operation == "CreateBucket":
+        where = (asked.params.get("CreateBucketConfiguration") or {}).get("LocationConstraint")
+        found |= {"s3:LocationConstraint": str(where)} if where else {}
     if tags:
         found |= {f"s3:RequestObjectTag/{key}": value for key, value in tags.items()}
         found["s3:RequestObjectTagKeys"] = tuple(tags)

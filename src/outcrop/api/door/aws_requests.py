@@ -98,6 +98,7 @@ class AwsRequests:
             headers=visit.request.headers,
             source_ip=visit.source_ip,
             secure=visit.secure,
+            known=verified.known,
             body=body if streams else None,
             body_sha256=payload.promised_sha256(verified) if streams else None,
             started=visit.started,

@@ -87,6 +87,8 @@ class Call:
     "The address that the connection came from; what a proxy says about others is not believed."
     secure: bool = False
     "Whether the connection is TLS."
+    known: Mapping[str, str] = field(default_factory=dict)
+    "Condition keys about its proof: `s3:authType` and its like."
     started: float = field(default_factory=time.monotonic)
     "When the request came in, of `time.monotonic()`."
     line: Hashable | None = None

@@ -183,7 +183,13 @@ def _headers(error: Exception) -> dict[str, str]:
 
 def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Failure:
     if isinstance(error, ServiceRefusal):
-        return Failure(code=error.code, message=error.message, status=error.http_status, members=error.members)
+        return Failure(
+            code=error.code,
+            message=error.message,
+            status=error.http_status,
+            members=error.members,
+            headers=error.headers,
+        )
     column = _COLUMNS[protocol]
     for kind, answers in _OTHERWISE.items():
         if isinstance(error, kind):

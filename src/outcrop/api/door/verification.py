@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused
 from outcrop.access.needs.required_permissions import RequiredPermission
+from outcrop.access.policies.bucket_policy import ANONYMOUS
 from outcrop.access.policies.evaluation import Decision
 from outcrop.errors import Denied, ServiceRefusal
 from outcrop.house import House
@@ -17,8 +18,9 @@ from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.paths import query_pairs
 from outcrop.protocol.routing import Routed
-from outcrop.protocol.signing import bearer, sigv2, sigv4
-from outcrop.protocol.signing.proof import Verified, only_one_mechanism
+from outcrop.protocol.signing import bearer, signature, sigv2, sigv4
+from outcrop.protocol.signing.proof import UNSIGNED_PAYLOAD, Verified, known_of_proof, only_one_mechanism
+from outcrop.protocol.virtual_hosts import addressed
 
 DEFAULT_REGION = "us-east-1"
 # Parts of the proof itself; the other x-amz- keys of a presigned URL are headers that moved into its query.
@@ -40,6 +42,8 @@ def verify(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified
         return _by_version_2(house, request)
     if is_s3:
         _check_scheme(request)
+        if "authorization" not in request.headers and (admitted := _stranger(house, request)) is not None:
+            return admitted
     signed = sigv4.read(request, protocol=routed.protocol)
     credential = house.access.secret_for(signed.key_id)
     verified = sigv4.verify(
@@ -51,9 +55,32 @@ def verify(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified
         now=house.clock.now(),
     )
     assert credential is not None, "verify refuses unknown keys"
-    if is_s3 and signed.lifetime_s is not None:
-        _take_headers_of_query(request)
+    if is_s3:
+        kind = "REST-HEADER" if signed.lifetime_s is None else "REST-QUERY-STRING"
+        known = known_of_proof(kind, "AWS4-HMAC-SHA256", age=house.clock.now() - signed.moment)
+        verified = verified._replace(known=known)
+        if signed.lifetime_s is not None:
+            _take_headers_of_query(request)
     return verified, credential.caller
+
+
+def _stranger(house: House, request: HttpRequest) -> tuple[Verified, Caller] | None:
+    """Who signs nothing, at a bucket whose policy lets such in; None for a request with a proof, and anywhere else.
+
+    Nothing of its body was read yet; whether the policy allows this very request is decided in the corridor.
+    """
+    try:
+        if signature.read(request) is not None:
+            return None
+    except (signature.Ambiguous, signature.Illegible):
+        return None  # it states a proof, which is refused where it is read for good
+    bucket = unquote(addressed(request).raw_path.lstrip("/").partition("/")[0])
+    if not bucket or not house.access.admits_strangers(bucket):
+        return None
+    region = house.buckets.head(bucket).region
+    stated = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    caller = Caller(arn="", account=house.account, user_id=ANONYMOUS, key_id="")
+    return Verified(region=region, payload_hash=stated), caller
 
 
 def turn_away(house: House, request: HttpRequest, routed: Routed) -> None:
@@ -78,9 +105,10 @@ def _by_version_2(house: House, request: HttpRequest) -> tuple[Verified, Caller]
     credential = house.access.secret_for(signed.key_id)
     verified = sigv2.verify(signed, credential, request, now=house.clock.now())
     assert credential is not None, "verify refuses unknown keys"
+    kind = "REST-QUERY-STRING" if signed.presigned else "REST-HEADER"
     if signed.presigned:
         _take_headers_of_query(request)
-    return verified, credential.caller
+    return verified._replace(known=known_of_proof(kind, "AWS")), credential.caller
 
 
 def _by_key(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:

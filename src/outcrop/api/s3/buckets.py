@@ -5,14 +5,12 @@ from typing import Any
 
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.s3.members import (
-    NULL_VERSION,
     check_call,
     etag_of,
     owner_of,
     url_encoded,
 )
 from outcrop.api.s3.paging import (
-    check_version_marker,
     limit_of,
     limit_of_buckets,
     read_token,
@@ -140,32 +138,9 @@ def list_objects(house: House, call: Call) -> Answered:
     }
 
 
-def list_object_versions(house: House, call: Call) -> Answered:
-    """The objects as S3 lists those of an unversioned bucket: each has one version, "null"."""
-    params = call.params
-    check_version_marker(call, NULL_VERSION)
-    marker = params.get("KeyMarker", "")
-    start = listing.after_marker(marker, params.get("Prefix", ""), params.get("Delimiter", "")) if marker else b""
-    page = house.buckets.list_objects(params["Bucket"], _asked(call, start))
-    versions = [
-        {**_object(call, record, owner_of(call)), "VersionId": NULL_VERSION, "IsLatest": True}
-        for record in page.objects
-    ]
-    answer = _page(call, page, None)
-    del answer["Contents"]
-    return {
-        **answer,
-        "Versions": versions,
-        "KeyMarker": url_encoded(call, marker),
-        "VersionIdMarker": params.get("VersionIdMarker", ""),
-        "NextKeyMarker": None if page.next_start is None else url_encoded(call, page.last),
-        "NextVersionIdMarker": None if page.next_start is None else NULL_VERSION,
-    }
-
-
 def _asked(call: Call, start: bytes) -> listing.ListingRequest:
     check_call(call)
-    _check_optional_attributes(call)
+    check_optional_attributes(call)
     return listing.ListingRequest(
         prefix=call.params.get("Prefix", ""),
         delimiter=call.params.get("Delimiter", ""),
@@ -174,7 +149,7 @@ def _asked(call: Call, start: bytes) -> listing.ListingRequest:
     )
 
 
-def _check_optional_attributes(call: Call) -> None:
+def check_optional_attributes(call: Call) -> None:
     """RestoreStatus, the one there is, is told of objects brought back from an archive: never, since none is here."""
     for name in call.params.get("OptionalObjectAttributes", []):
         if name != "RestoreStatus":
@@ -192,12 +167,13 @@ def _page(call: Call, page: listing.Listing, owner: dict[str, str] | None) -> di
         "MaxKeys": limit_of(call, "MaxKeys"),
         "EncodingType": params.get("EncodingType"),
         "IsTruncated": page.next_start is not None,
-        "Contents": [_object(call, record, owner) for record in page.objects],
+        "Contents": [object_members(call, record, owner) for record in page.objects],
         "CommonPrefixes": [{"Prefix": url_encoded(call, prefix)} for prefix in page.prefixes],
     }
 
 
-def _object(call: Call, record: ObjectRecord, owner: dict[str, str] | None) -> dict[str, Any]:
+def object_members(call: Call, record: ObjectRecord, owner: dict[str, str] | None) -> dict[str, Any]:
+    """An object as listings tell it."""
     checksum = record.checksum
     return {
         "Key": url_encoded(call, record.key),
@@ -228,5 +204,4 @@ OPERATIONS: dict[str, Handler] = {
     "ListBuckets": list_buckets,
     "ListObjects": list_objects,
     "ListObjectsV2": list_objects_v2,
-    "ListObjectVersions": list_object_versions,
 }

@@ -1,11 +1,10 @@
-"""S3: what is set on buckets. Tags, rules for browsers and policies about services can be set; of all else the answer
-is what S3 says of a bucket on which nothing was set. Settings that a bucket has without being asked stand in
-`s3_states.py`.
+"""S3: what is set on buckets. Tags and rules for browsers can be set; of all else the answer is what S3 says of a
+bucket on which nothing was set. Policies, versioning and lifecycles stand in files of their own, settings that a bucket
+has without being asked in `states.py`.
 """
 
 from typing import Any
 
-from outcrop.access.policies.bucket_policy import check_bucket_policy
 from outcrop.api.door.call import (
     Answer,
     Answered,
@@ -15,7 +14,6 @@ from outcrop.api.door.call import (
 from outcrop.api.s3.members import check_call
 from outcrop.api.s3.paging import read_token
 from outcrop.buckets import cors
-from outcrop.buckets.settings_records import POLICY
 from outcrop.buckets.tagging import BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
@@ -25,10 +23,6 @@ _UNSET = {
     "GetBucketEncryption": (
         "ServerSideEncryptionConfigurationNotFoundError",
         "The server side encryption configuration was not found",
-    ),
-    "GetBucketLifecycleConfiguration": (
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
     ),
     "GetBucketReplication": (
         "ReplicationConfigurationNotFoundError",
@@ -105,39 +99,6 @@ def delete_bucket_cors(house: House, call: Call) -> Answered:
     return {}
 
 
-def get_bucket_policy(house: House, call: Call) -> Answered:
-    return {"Policy": _policy(house, call)}
-
-
-def get_bucket_policy_status(house: House, call: Call) -> Answered:
-    """No policy here is public: one that speaks about anybody but services is not taken."""
-    _policy(house, call)
-    return {"PolicyStatus": {"IsPublic": False}}
-
-
-def put_bucket_policy(house: House, call: Call) -> Answered:
-    check_call(call)
-    bucket, policy = call.params["Bucket"], call.params["Policy"]
-    house.buckets.head(bucket)
-    check_bucket_policy(policy, bucket)
-    house.buckets.set_setting(bucket, POLICY, policy)
-    return Answer({}, status=204)
-
-
-def delete_bucket_policy(house: House, call: Call) -> Answered:
-    check_call(call)
-    house.buckets.set_setting(call.params["Bucket"], POLICY, None)
-    return {}
-
-
-def _policy(house: House, call: Call) -> str:
-    check_call(call)
-    found: str | None = house.buckets.setting(call.params["Bucket"], POLICY)
-    if found is None:
-        raise _unset(call, "NoSuchBucketPolicy", "The bucket policy does not exist")
-    return found
-
-
 def unset_or_always(house: House, call: Call) -> Answered:
     """The answer for a bucket configuration that cannot be set: an error for an unset one, or a fixed value."""
     check_call(call)
@@ -166,10 +127,6 @@ OPERATIONS: dict[str, Handler] = {
     "GetBucketCors": get_bucket_cors,
     "PutBucketCors": put_bucket_cors,
     "DeleteBucketCors": delete_bucket_cors,
-    "GetBucketPolicy": get_bucket_policy,
-    "GetBucketPolicyStatus": get_bucket_policy_status,
-    "PutBucketPolicy": put_bucket_policy,
-    "DeleteBucketPolicy": delete_bucket_policy,
     "ListBucketAnalyticsConfigurations": list_none,
     "ListBucketIntelligentTieringConfigurations": list_none,
     "ListBucketInventoryConfigurations": list_none,

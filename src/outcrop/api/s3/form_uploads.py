@@ -32,11 +32,10 @@ class FormUploads:
             headers=upload.request.headers,
             source_ip=visit.source_ip,
             secure=visit.secure,
+            known=upload.known,
             body=upload.body,
             started=visit.started,
         )
         stored = await self._corridor.walk(visit, call, self._corridor.handler(upload.routed))
         assert isinstance(stored, dict), "PutObject answers with members"
-        return forms.answer(
-            upload, stored["ETag"], asked=visit.request, secure=visit.secure, request_id=visit.request_id
-        )
+        return forms.answer(upload, stored, asked=visit.request, secure=visit.secure, request_id=visit.request_id)

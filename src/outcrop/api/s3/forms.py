@@ -7,6 +7,7 @@ the same permissions, the same handler, the same storing. Only the answer is the
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from outcrop.access.caller import Caller
@@ -18,6 +19,7 @@ from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.routing import Routed
 from outcrop.protocol.serialize import request_id_headers
 from outcrop.protocol.signing import post_policy
+from outcrop.protocol.signing.proof import known_of_proof
 from outcrop.protocol.values import xml_values
 from outcrop.protocol.virtual_hosts import addressed
 
@@ -42,6 +44,8 @@ class Upload:
 
     caller: Caller
     region: str
+    known: Mapping[str, str]
+    "Condition keys about its proof."
     request: HttpRequest
     "The PutObject that it stands for."
     routed: Routed
@@ -84,6 +88,7 @@ async def read(house: House, request: HttpRequest, stream: AsyncIterator[bytes])
     return Upload(
         caller=credential.caller,
         region=signed.region,
+        known=known_of_proof("POST", "AWS4-HMAC-SHA256" if signed.day else "AWS"),
         request=put,
         # By its path alone: no field makes it another operation.
         routed=routing.route(replace(put, headers={}), "s3"),
@@ -156,10 +161,14 @@ def _wrong_size(code: str, what: str, size: int, **limit: int) -> ServiceRefusal
     return ServiceRefusal(code, f"Your proposed upload {what}", http_status=400, ProposedSize=size, **limit)
 
 
-def answer(upload: Upload, etag: str, *, asked: HttpRequest, secure: bool, request_id: str) -> HttpResponse:
-    """204, or what the form asked for: another status, or the way to another page."""
+def answer(
+    upload: Upload, stored: Mapping[str, Any], *, asked: HttpRequest, secure: bool, request_id: str
+) -> HttpResponse:
+    """204, or what the form asked for: another status, or the way to another page. `stored`: PutObject's answer."""
+    etag, version = stored["ETag"], stored.get("VersionId")
     headers = {
         **request_id_headers("rest-xml", request_id),
+        **({} if version is None else {"x-amz-version-id": version}),
         "ETag": etag,
         "Location": location_of(asked.headers, secure=secure, bucket=upload.bucket, key=upload.key),
     }

@@ -1,11 +1,12 @@
 """Members that many S3 operations share, turned into the values of `outcrop.buckets` and back."""
 
-import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, quote
 
+from outcrop import arn as arns
+from outcrop.access.policies.bucket_policy import ANONYMOUS
 from outcrop.api.door.call import Call
 from outcrop.buckets import checksums, refusals
 from outcrop.buckets.checksums import Algorithm, Checksum
@@ -14,12 +15,12 @@ from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
-from outcrop.errors import ServiceRefusal
+from outcrop.buckets.version_ids import is_version_id
+from outcrop.errors import Denied, ServiceRefusal
 from outcrop.protocol.copy_sources import parse_copy_source
 from outcrop.protocol.virtual_hosts import bucket_in
 
 MAX_METADATA_BYTES = 2048
-NULL_VERSION = "null"
 
 _KEPT_HEADERS = (
     "CacheControl",
@@ -35,7 +36,12 @@ _CHECKSUMS = (
     "ChecksumMD5", "ChecksumSHA512", "ChecksumXXHASH3", "ChecksumXXHASH64", "ChecksumXXHASH128",
 )  # fmt: skip
 """Of an object or a part; those that are not built are refused by `parse_algorithm`."""
-_PRIVATE = {"private", "bucket-owner-full-control", "bucket-owner-read"}
+_OWNERS_ALONE = {"private", "bucket-owner-full-control"}
+_CANNED = {
+    *_OWNERS_ALONE,
+    *("public-read", "public-read-write", "aws-exec-read", "authenticated-read"),
+    *("bucket-owner-read", "log-delivery-write"),
+}
 _STORAGE_CLASSES = (
     "STANDARD",
     "REDUCED_REDUNDANCY",
@@ -62,13 +68,19 @@ _UNBUILT = {
     "WriteOffsetBytes": "Appending to an object",
 }
 """Members that would change what is stored or answered. Passing over one of them would be a false promise."""
+_NEVER_BY_STRANGERS = {
+    "CreateMultipartUpload": "Anonymous users cannot initiate multipart uploads.  Please authenticate.",
+    "CopyObject": "Anonymous users cannot copy objects.  Please authenticate",
+}
+"Whatever the bucket's policy says, as at Amazon."
 _ENCRYPTIONS = {"AES256", "aws:kms"}
 """Taken without a key of the caller's, as the SageMaker SDK sends it with every upload: the object is kept like all
 others, and no answer says that it is encrypted."""
 
 
 def check_call(call: Call) -> None:
-    """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, NoSuchVersion."""
+    """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, InvalidArgument for an
+    id that no version has."""
     params = call.params
     _check_keys(call)
     for name, what in _UNBUILT.items():
@@ -77,8 +89,9 @@ def check_call(call: Call) -> None:
     encryption = params.get("ServerSideEncryption")
     if encryption and encryption not in _ENCRYPTIONS:
         raise refusals.not_built(f"Server-side encryption ({encryption})", "Leave it out.")
-    if params.get("ACL", "private") not in _PRIVATE or any(params.get(name) for name in _GRANTS):
-        raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
+    _check_access_list(call)
+    if call.caller.user_id == ANONYMOUS and call.operation in _NEVER_BY_STRANGERS:
+        raise Denied(_NEVER_BY_STRANGERS[call.operation])
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if params.get(name, call.caller.account) != call.caller.account:
             raise ServiceRefusal("AccessDenied", "Access Denied: the bucket has another owner.", http_status=403)
@@ -89,8 +102,24 @@ def check_call(call: Call) -> None:
             None,
             f"{name} is only applicable to Object Lock enabled buckets.",
         )
-    if params.get("VersionId") not in (None, "", NULL_VERSION):
-        raise refusals.invalid_argument("versionId", params["VersionId"], "Invalid version id specified")
+    version = params.get("VersionId")
+    if version and not is_version_id(version):
+        raise refusals.invalid_version_id(version)
+
+
+def _check_access_list(call: Call) -> None:
+    """Raises AccessControlListNotSupported for a list that lets in anybody but the owner, as S3 does where the owner of
+    a bucket owns its objects; of a new bucket S3 says the same in other words."""
+    canned = call.params.get("ACL", "private")
+    if canned not in _CANNED:
+        text = f"x-amz-acl: {canned} is none of {', '.join(sorted(_CANNED))}."
+        raise refusals.invalid_argument("x-amz-acl", canned, text)
+    if canned in _OWNERS_ALONE and not any(call.params.get(name) for name in _GRANTS):
+        return
+    if call.operation == "CreateBucket":
+        text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        raise ServiceRefusal("InvalidBucketAclWithObjectOwnership", text, http_status=400)
+    raise refusals.no_access_lists()
 
 
 def _check_keys(call: Call) -> None:
@@ -105,15 +134,9 @@ def _check_keys(call: Call) -> None:
             raise refusals.invalid_request(text)
 
 
-def check_version(version_id: str | None) -> None:
-    """There are no versions: only "null", S3's name of the version of an unversioned object, exists."""
-    if version_id not in (None, "", NULL_VERSION):
-        raise ServiceRefusal(
-            "NoSuchVersion",
-            "The specified version does not exist.",
-            http_status=404,
-            VersionId=version_id,
-        )
+def version_of(call: Call) -> str | None:
+    """The version that a request names; None for the object as it is."""
+    return call.params.get("VersionId") or None
 
 
 def choice_of(call: Call, member: str, choices: Collection[str]) -> str | None:
@@ -128,13 +151,20 @@ def place_of(call: Call) -> Place:
     return Place(call.params["Bucket"], call.params["Key"])
 
 
-def source_of(call: Call) -> Place:
-    """The source that `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
+def source_of(call: Call) -> tuple[Place, str | None]:
+    """The source that `x-amz-copy-source` names, and its version: bucket/key, percent-encoded, with or without a slash
+    before it."""
     bucket, key, version = parse_copy_source(call.params["CopySource"])
-    check_version(version)
+    if version and not is_version_id(version):
+        raise refusals.invalid_version_id(version)
     if not bucket or not key or bucket.startswith("arn:"):
         _refuse_source(call.params["CopySource"])
-    return Place(bucket, key)
+    return Place(bucket, key), version or None
+
+
+def written_version(record: ObjectRecord) -> str | None:
+    """The version that a write made; the version `null` is not told of a write, as at Amazon."""
+    return record.version
 
 
 def details_of(call: Call) -> Details:
@@ -269,7 +299,7 @@ def location_of(request_headers: Mapping[str, str], *, secure: bool, bucket: str
 
 def owner_of(call: Call) -> dict[str, str]:
     """S3 names an account by 64 hexadecimal digits of its own."""
-    return {"ID": hashlib.sha256(call.caller.account.encode()).hexdigest()}
+    return {"ID": arns.canonical_user(call.caller.account)}
 
 
 def url_encoded(call: Call, text: str | None) -> str | None:

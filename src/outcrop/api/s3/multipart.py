@@ -18,7 +18,9 @@ from outcrop.api.s3.members import (
     quoted,
     source_of,
     url_encoded,
+    written_version,
 )
+from outcrop.api.s3.objects import expiration_of
 from outcrop.api.s3.paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.checksums import ChecksumType
@@ -27,6 +29,7 @@ from outcrop.buckets.listing import group_of
 from outcrop.buckets.records import ObjectRecord, PartRecord, UploadRecord
 from outcrop.buckets.upload_ids import LAST_UPLOAD_ID, is_upload_id
 from outcrop.buckets.uploads import ChosenPart
+from outcrop.buckets.versions import told_version
 from outcrop.house import House
 
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
@@ -55,13 +58,15 @@ async def upload_part(house: House, call: Call) -> Answered:
 
 def upload_part_copy(house: House, call: Call) -> Answered:
     check_call(call)
-    source = house.buckets.find(*source_of(call))
+    place, version = source_of(call)
+    source = house.buckets.find(*place, version)
     conditions.check_source(source, conditions_of(call.params, "CopySource"), now=house.clock.now())
     part = house.buckets.uploads.copy_part(
         place_of(call), call.params["UploadId"], call.params["PartNumber"], source, _copied_stretch(call, source)
     )
     checksum = checksum_members(part.checksum, with_type=False)
-    return {"CopyPartResult": {"ETag": quoted(part.etag), "LastModified": part.modified, **checksum}}
+    result = {"ETag": quoted(part.etag), "LastModified": part.modified, **checksum}
+    return {"CopyPartResult": result, "CopySourceVersionId": told_version(source)}
 
 
 def complete_multipart_upload(house: House, call: Call) -> Answered:
@@ -83,6 +88,8 @@ def complete_multipart_upload(house: House, call: Call) -> Answered:
         "Bucket": place.bucket,
         "Key": place.key,
         "ETag": quoted(record.etag),
+        "VersionId": written_version(record),
+        "Expiration": expiration_of(house, record),
         **checksum_members(record.checksum),
     }
 

@@ -13,7 +13,6 @@ from outcrop.api.door.call import (
 )
 from outcrop.api.s3.members import (
     check_call,
-    check_version,
     checksum_members,
     choice_of,
     conditions_of,
@@ -22,6 +21,8 @@ from outcrop.api.s3.members import (
     place_of,
     promise_of,
     source_of,
+    version_of,
+    written_version,
 )
 from outcrop.api.s3.paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
@@ -29,6 +30,8 @@ from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.content_records import Piece
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
+from outcrop.buckets.version_ids import is_version_id
+from outcrop.buckets.versions import Removed, told_version
 from outcrop.errors import Denied, ServiceRefusal
 from outcrop.house import House
 
@@ -65,12 +68,18 @@ async def put_object(house: House, call: Call) -> Answered:
         promise=promise_of(call),
         conditions=conditions_of(call.params),
     )
-    return {"ETag": etag_of(record), **checksum_members(record.checksum)}
+    return {
+        "ETag": etag_of(record),
+        "VersionId": written_version(record),
+        "Expiration": expiration_of(house, record),
+        **checksum_members(record.checksum),
+    }
 
 
 def _is_here(house: House, call: Call) -> bool:
     """A part is looked up among its upload's others, and a mounted bucket is asked over the network."""
-    return "PartNumber" not in call.params and not house.buckets.is_mounted(call.params["Bucket"])
+    asks_more = "PartNumber" in call.params or "VersionId" in call.params
+    return not asks_more and not house.buckets.is_mounted(call.params["Bucket"])
 
 
 @quick_when(_is_here)
@@ -80,7 +89,8 @@ def get_object(house: House, call: Call) -> Answered:
         return _not_modified(record)
     stretch = _stretch_asked(house, call, record)
     part = stretch or Stretch(0, record.size)
-    return _answer(call, record, stretch, {"Body": house.buckets.body(record, part)})
+    body = {"Body": house.buckets.body(record, part)}
+    return _answer(call, record, stretch, _expiration_asked(house, call, record) | body)
 
 
 @quick_when(_is_here)
@@ -89,13 +99,14 @@ def head_object(house: House, call: Call) -> Answered:
     if not _is_wanted(call, record):
         return _not_modified(record)
     house.buckets.check(record)
-    return _answer(call, record, _stretch_asked(house, call, record), {})
+    return _answer(call, record, _stretch_asked(house, call, record), _expiration_asked(house, call, record))
 
 
 def delete_object(house: House, call: Call) -> Answered:
     check_call(call)
-    house.buckets.remove(*place_of(call), _deletion(call.params.get("IfMatch"), call.params, "IfMatch"))
-    return {}
+    conditions_asked = _deletion(call.params.get("IfMatch"), call.params, "IfMatch")
+    removed = house.buckets.remove(*place_of(call), conditions_asked, version=version_of(call))
+    return {"VersionId": removed.version, "DeleteMarker": removed.is_marker or None}
 
 
 def delete_objects(house: House, call: Call) -> Answered:
@@ -109,24 +120,26 @@ def delete_objects(house: House, call: Call) -> Answered:
         house.buckets.head(call.params["Bucket"])
     deleted, errors = [], []
     for entry, denied in zip(entries, refusals_by_entry, strict=True):
-        problem = _denied(denied) if denied else _delete_one(house, call.params["Bucket"], entry)
-        if problem is None:
-            deleted.append({"Key": entry["Key"], "VersionId": entry.get("VersionId")})
+        outcome = _denied(denied) if denied else _delete_one(house, call.params["Bucket"], entry)
+        named = {"Key": entry["Key"], "VersionId": entry.get("VersionId")}
+        if isinstance(outcome, Removed):
+            deleted.append({**named, **_told_marker(outcome)})
         else:
-            errors.append({"Key": entry["Key"], "VersionId": entry.get("VersionId"), **problem})
+            errors.append({**named, **outcome})
     return {"Deleted": [] if asked.get("Quiet") else deleted, "Errors": errors}
 
 
 def copy_object(house: House, call: Call) -> Answered:
     check_call(call)
-    source, target = source_of(call), place_of(call)
+    (source, version), target = source_of(call), place_of(call)
     details = _copied_details(call)
-    if source == target and not _changes(call):
+    if source == target and version is None and not _changes(call):
         raise refusals.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
     asked = call.params.get("ChecksumAlgorithm")
+    read: list[ObjectRecord] = []
     record = house.buckets.copy(
         source,
         target,
@@ -134,14 +147,21 @@ def copy_object(house: House, call: Call) -> Answered:
         algorithm=checksums.parse_algorithm(asked) if asked else None,
         source_conditions=conditions_of(call.params, "CopySource"),
         conditions=Conditions(if_match=call.params.get("IfMatch"), if_none_match=call.params.get("IfNoneMatch")),
+        version=version,
+        read=read.append,
     )
     result = {"ETag": etag_of(record), "LastModified": record.modified, **checksum_members(record.checksum)}
-    return {"CopyObjectResult": result}
+    return {
+        "CopyObjectResult": result,
+        "VersionId": written_version(record),
+        "CopySourceVersionId": told_version(read[-1]),
+        "Expiration": expiration_of(house, record),
+    }
 
 
 def get_object_attributes(house: House, call: Call) -> Answered:
     check_call(call)
-    record = house.buckets.find(*place_of(call))
+    record = house.buckets.find(*place_of(call), version_of(call))
     every: dict[str, Any] = {
         "ETag": record.etag,  # the one place where S3 leaves the quotes out
         "Checksum": checksum_members(record.checksum) or None,
@@ -153,7 +173,7 @@ def get_object_attributes(house: House, call: Call) -> Answered:
         if name not in every:
             raise refusals.invalid_argument("x-amz-object-attributes", name, "Invalid attribute name specified.")
     asked = {name: every[name] for name in call.params["ObjectAttributes"]}
-    return {"LastModified": record.modified, **asked}
+    return {"LastModified": record.modified, "VersionId": told_version(record), **asked}
 
 
 def _parts_told(call: Call, pieces: list[Piece]) -> dict[str, Any] | None:
@@ -180,26 +200,38 @@ def _parts_told(call: Call, pieces: list[Piece]) -> dict[str, Any] | None:
 
 def get_object_tagging(house: House, call: Call) -> Answered:
     check_call(call)
-    tags = house.buckets.find(*place_of(call)).details.tags
-    return {"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    record = house.buckets.tagged(place_of(call), version_of(call))
+    tags = [{"Key": key, "Value": value} for key, value in record.details.tags.items()]
+    return {"TagSet": tags, "VersionId": told_version(record)}
 
 
 def put_object_tagging(house: House, call: Call) -> Answered:
     check_call(call)
     tags = parse_tags(call.params["Tagging"].get("TagSet", []), OBJECT_TAGS)
-    house.buckets.tag(*place_of(call), tags)
-    return {}
+    record = house.buckets.tag(*place_of(call), tags, version=version_of(call))
+    return {"VersionId": told_version(record)}
 
 
 def delete_object_tagging(house: House, call: Call) -> Answered:
     check_call(call)
-    house.buckets.tag(*place_of(call), {})
-    return {}
+    record = house.buckets.tag(*place_of(call), {}, version=version_of(call), method="DELETE")
+    return {"VersionId": told_version(record)}
 
 
 def _found(house: House, call: Call) -> ObjectRecord:
     check_call(call)
-    return house.buckets.find(*place_of(call))
+    return house.buckets.find(*place_of(call), version_of(call))
+
+
+def expiration_of(house: House, record: ObjectRecord) -> str | None:
+    """When the object expires, as `x-amz-expiration` tells it."""
+    expiry = house.buckets.expiry(record)
+    return None if expiry is None else expiry.header()
+
+
+def _expiration_asked(house: House, call: Call, record: ObjectRecord) -> dict[str, Any]:
+    """Told of the object as it is, not of what is asked for by its version: that may be an older one."""
+    return {} if version_of(call) is not None else {"Expiration": expiration_of(house, record)}
 
 
 def _is_wanted(call: Call, record: ObjectRecord) -> bool:
@@ -216,7 +248,8 @@ def _is_wanted(call: Call, record: ObjectRecord) -> bool:
 def _not_modified(record: ObjectRecord) -> Answer:
     """The 304 answer with the headers that a cache goes on with: RFC 9110, 15.4.5."""
     kept = {name: value for name, value in _headers(record.details).items() if name in _TOLD_OF_UNMODIFIED}
-    return Answer({"ETag": etag_of(record), "LastModified": record.modified, **kept}, status=304)
+    told = {"ETag": etag_of(record), "LastModified": record.modified, "VersionId": told_version(record)}
+    return Answer({**told, **kept}, status=304)
 
 
 def _stretch_asked(house: House, call: Call, record: ObjectRecord) -> Stretch | None:
@@ -251,6 +284,7 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
         "ContentRange": None if stretch is None else _content_range(stretch, record.size),
         "ETag": etag_of(record),
         "LastModified": record.modified,
+        "VersionId": told_version(record),
         "TagCount": len(record.details.tags) or None,
         "StorageClass": None if told_class == Details.storage_class else told_class,
         "Metadata": record.details.metadata,
@@ -288,16 +322,23 @@ def _deletion(etag: str | None, params: dict[str, Any], member: str) -> Conditio
     return Conditions(if_match=etag)
 
 
-def _delete_one(house: House, bucket: str, entry: dict[str, Any]) -> dict[str, str] | None:
-    """Code and message of what went wrong, or None."""
+def _told_marker(removed: Removed) -> dict[str, Any]:
+    """A delete marker that a deletion made or removed, as the answer about many tells it."""
+    return {"DeleteMarker": True, "DeleteMarkerVersionId": removed.version} if removed.is_marker else {}
+
+
+def _delete_one(house: House, bucket: str, entry: dict[str, Any]) -> Removed | dict[str, str]:
+    """The deletion, or code and message of what went wrong."""
+    version = entry.get("VersionId") or None
     try:
-        check_version(entry.get("VersionId"))
-        house.buckets.remove(bucket, entry["Key"], _deletion(entry.get("ETag"), entry, "ETag"))
+        if version is not None and not is_version_id(version):
+            raise refusals.no_such_version(entry["Key"], version)
+        asked = _deletion(entry.get("ETag"), entry, "ETag")
+        return house.buckets.remove(bucket, entry["Key"], asked, version=version)
     except ServiceRefusal as refusal:
         return {"Code": refusal.code, "Message": refusal.message}
     except Denied as denied:
         return _denied(denied)
-    return None
 
 
 def _denied(denied: Denied) -> dict[str, str]:

@@ -46,18 +46,6 @@ def read_token(call: Call) -> bytes | None:
     return place
 
 
-def check_version_marker(call: Call, only_version: str) -> None:
-    """Raises InvalidArgument for a version to go on behind without its key, or one that no object has."""
-    marker = call.params.get("VersionIdMarker")
-    if not marker:
-        return
-    if not call.params.get("KeyMarker"):
-        message = "A version-id marker cannot be specified without a key marker."
-        raise refusals.invalid_argument("version-id-marker", marker, message)
-    if marker != only_version:
-        raise refusals.invalid_argument("version-id-marker", marker, "Invalid version id specified")
-
-
 def _rows_of(call: Call) -> dict[str, str]:
     """The query as S3's rows depend on it. The region that a client signs for is none of it: a bucket has its own."""
     return {"operation": call.operation, **{name: call.params.get(name) or "" for name in _CHOOSE_ROWS}}

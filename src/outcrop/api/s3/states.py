@@ -6,44 +6,18 @@ Where S3 tells whether a setting was ever sent, it is remembered and told here t
 
 from typing import Any
 
-from outcrop.api.door.call import Answered, Call, Handler
-from outcrop.api.s3.members import check_call, owner_of, place_of
+from outcrop.api.door.call import Answer, Answered, Call, Handler
+from outcrop.api.s3.members import check_call, owner_of, place_of, version_of
 from outcrop.buckets import refusals
+from outcrop.buckets.records import ObjectRecord
+from outcrop.buckets.versions import told_version
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 
-VERSIONING, ACCELERATION, PUBLIC_ACCESS, OWNERSHIP = "versioning", "acceleration", "public access", "ownership"
+ACCELERATION, OWNERSHIP = "acceleration", "ownership"
 """Kinds of documents on a bucket."""
-_BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 _ENFORCED = "BucketOwnerEnforced"
 _REMOVED = {"removed": True}
-_LIKE_A_POLICY = "Leave it out; policies of users and roles decide."
-
-
-def get_bucket_versioning(house: House, call: Call) -> Answered:
-    check_call(call)
-    return {"Status": house.buckets.setting(call.params["Bucket"], VERSIONING)}
-
-
-def put_bucket_versioning(house: House, call: Call) -> Answered:
-    check_call(call)
-    house.buckets.head(call.params["Bucket"])
-    asked = call.params["VersioningConfiguration"]
-    status, deletion = asked.get("Status"), asked.get("MFADelete", "Disabled")
-    if status is None:
-        raise ServiceRefusal(
-            "IllegalVersioningConfigurationException", "The Versioning element must be specified", http_status=400
-        )
-    if status not in ("Enabled", "Suspended") or deletion not in ("Enabled", "Disabled"):
-        raise refusals.malformed_xml()
-    if status == "Enabled":
-        raise refusals.not_built(
-            "Versioning of objects (PutBucketVersioning)", "Keep versions under keys of their own."
-        )
-    if deletion == "Enabled":
-        raise refusals.not_built("MFADelete (PutBucketVersioning)", "Leave it out.")
-    house.buckets.set_setting(call.params["Bucket"], VERSIONING, status)
-    return {}
 
 
 def get_bucket_accelerate_configuration(house: House, call: Call) -> Answered:
@@ -60,33 +34,6 @@ def put_bucket_accelerate_configuration(house: House, call: Call) -> Answered:
     if status == "Enabled":
         raise refusals.not_built("Transfer acceleration (PutBucketAccelerateConfiguration)", "Leave it Suspended.")
     house.buckets.set_setting(call.params["Bucket"], ACCELERATION, status)
-    return {}
-
-
-def get_public_access_block(house: House, call: Call) -> Answered:
-    check_call(call)
-    if house.buckets.setting(call.params["Bucket"], PUBLIC_ACCESS) is not None:
-        sentence = "The public access block configuration was not found"
-        raise _not_found(call, "NoSuchPublicAccessBlockConfiguration", sentence)
-    return {"PublicAccessBlockConfiguration": _BLOCKED}
-
-
-def put_public_access_block(house: House, call: Call) -> Answered:
-    check_call(call)
-    house.buckets.head(call.params["Bucket"])
-    asked = call.params["PublicAccessBlockConfiguration"]
-    open_ways = [name for name in _BLOCKED if asked.get(name) is not True]
-    if open_ways:
-        text = f"Public access to a bucket ({', '.join(open_ways)} not set to true)"
-        raise refusals.not_built(text, "Set all four; a presigned URL opens one object to whoever has it.")
-    house.buckets.set_setting(call.params["Bucket"], PUBLIC_ACCESS, None)
-    return {}
-
-
-def delete_public_access_block(house: House, call: Call) -> Answered:
-    """The document goes; nobody is let in by that, since there are no policies of buckets and no access lists."""
-    check_call(call)
-    house.buckets.set_setting(call.params["Bucket"], PUBLIC_ACCESS, _REMOVED)
     return {}
 
 
@@ -170,8 +117,8 @@ def get_bucket_acl(house: House, call: Call) -> Answered:
 
 def get_object_acl(house: House, call: Call) -> Answered:
     check_call(call)
-    house.buckets.find(*place_of(call))
-    return _owners_alone(call)
+    record = house.buckets.find(*place_of(call), version_of(call))
+    return Answer(_owners_alone(call), headers=_version_header(record))
 
 
 def put_bucket_acl(house: House, call: Call) -> Answered:
@@ -183,9 +130,15 @@ def put_bucket_acl(house: House, call: Call) -> Answered:
 
 def put_object_acl(house: House, call: Call) -> Answered:
     check_call(call)
-    house.buckets.find(*place_of(call))
+    record = house.buckets.find(*place_of(call), version_of(call))
     _check_owners_alone(call)
-    return {}
+    return Answer({}, headers=_version_header(record))
+
+
+def _version_header(record: ObjectRecord) -> dict[str, str]:
+    """The version, which S3 tells here though the service model has no member for it."""
+    version = told_version(record)
+    return {} if version is None else {"x-amz-version-id": version}
 
 
 def _owners_alone(call: Call) -> dict[str, Any]:
@@ -204,7 +157,7 @@ def _check_owners_alone(call: Call) -> None:
     grants = [(each.get("Grantee", {}), each.get("Permission")) for each in asked.get("Grants", [])]
     whole = [permission for grantee, permission in grants if _is_account(grantee, owner)] == ["FULL_CONTROL"]
     if not whole or len(grants) != 1 or asked.get("Owner", {}).get("ID", owner) != owner:
-        raise refusals.not_built("An access control list (AccessControlPolicy)", _LIKE_A_POLICY)
+        raise refusals.no_access_lists()
 
 
 def _is_account(grantee: dict[str, Any], owner: str) -> bool:
@@ -217,7 +170,7 @@ def _is_account(grantee: dict[str, Any], owner: str) -> bool:
 def without_lock(house: House, call: Call) -> Answered:
     """Retention and legal holds, of objects in buckets none of which is locked."""
     check_call(call)
-    house.buckets.find(*place_of(call))
+    house.buckets.find(*place_of(call), version_of(call))
     raise refusals.invalid_request("Bucket is missing Object Lock Configuration")
 
 
@@ -240,13 +193,8 @@ def _not_found(call: Call, code: str, message: str, **members: str) -> ServiceRe
 
 
 OPERATIONS: dict[str, Handler] = {
-    "GetBucketVersioning": get_bucket_versioning,
-    "PutBucketVersioning": put_bucket_versioning,
     "GetBucketAccelerateConfiguration": get_bucket_accelerate_configuration,
     "PutBucketAccelerateConfiguration": put_bucket_accelerate_configuration,
-    "GetPublicAccessBlock": get_public_access_block,
-    "PutPublicAccessBlock": put_public_access_block,
-    "DeletePublicAccessBlock": delete_public_access_block,
     "GetBucketOwnershipControls": get_bucket_ownership_controls,
     "PutBucketOwnershipControls": put_bucket_ownership_controls,
     "DeleteBucketOwnershipControls": delete_bucket_ownership_controls,
@@ -264,7 +212,6 @@ OPERATIONS: dict[str, Handler] = {
     **dict.fromkeys(
         (
             "DeleteBucketEncryption",
-            "DeleteBucketLifecycle",
             "DeleteBucketReplication",
             "DeleteBucketWebsite",
         ),

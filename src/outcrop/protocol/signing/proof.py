@@ -1,7 +1,8 @@
 """Common parts of all proofs of a request: the secret to check against, and what the check leaves."""
 
 import hmac
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from outcrop.errors import ServiceRefusal
@@ -34,6 +35,17 @@ class ChunkSeal(NamedTuple):
     key: bytes
 
 
+def known_of_proof(kind: str, version: str, *, age: timedelta | None = None) -> dict[str, str]:
+    """The condition keys about how a request of S3 was signed; its age is known of Version 4.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+    """
+    known = {"s3:authType": kind, "s3:signatureversion": version}
+    if age is not None:
+        known["s3:signatureAge"] = str(max(0, age // timedelta(milliseconds=1)))
+    return known
+
+
 class Verified(NamedTuple):
     """A request whose headers, path and query are what its sender proved. The body may still be to come."""
 
@@ -43,6 +55,8 @@ class Verified(NamedTuple):
     "What the proof says of the body: its SHA-256, or one of S3's words for bodies that stream."
     seal: ChunkSeal | None = None
     "None where the kind of proof knows no signed chunks."
+    known: Mapping[str, str] = {}
+    "What policies may ask of the proof: `s3:authType`, `s3:signatureversion`, `s3:signatureAge`."
 
 
 def check_session(given: str | None, secret: Secret, now: datetime, protocol: str) -> None:
