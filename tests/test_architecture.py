@@ -14,6 +14,7 @@ FLOORS = [
     {"api"},
     {"house"},
     {"kinds"},
+    {"guardrails"},
     {"evaluation", "knowledge", "forgetting", "batch", "sagemaker"},
     {"invocation"},
     {"deployments"},

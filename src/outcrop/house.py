@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from outcrop.engines.environments import EngineEnvironments
     from outcrop.engines.orders import Engines
     from outcrop.engines.sharing import MemorySharing
+    from outcrop.guardrails.opening import Guards
+    from outcrop.guardrails.records import Guardrails
     from outcrop.invocation.admission import Admission
     from outcrop.invocation.quotas import Quotas
     from outcrop.invocation.remote.credentials import RemoteCredentials
@@ -335,6 +337,20 @@ class House:
         from outcrop.invocation_logs.logs import InvocationLogs
 
         return InvocationLogs(self, self.store, self.clock, self.points)
+
+    @room
+    def guardrails(self) -> "Guardrails":
+        """Guardrails on record."""
+        from outcrop.guardrails.records import Guardrails
+
+        return Guardrails(self.store, self.clock, self.account)
+
+    @room
+    def guards(self) -> "Guards":
+        """Guardrails as they are applied."""
+        from outcrop.guardrails.opening import Guards
+
+        return Guards(self)
 
     @room
     def asking_loop(self) -> "AskingLoop":

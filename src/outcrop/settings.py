@@ -73,6 +73,13 @@ class Settings:
     console_port: int = CONSOLE_PORT
     console_url: str = ""
     "The console's address behind a proxy, with the path under which it is found; empty where there is no proxy."
+    tls: bool = False
+    "Whether the door and the console speak TLS with a certificate of this installation's own."
+    tls_cert: Path | None = None
+    "The certificate with which they do, with its chain; None, without `tls` too: they speak HTTP."
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    "The certificates that clients have to trust for it; None: those that they trust anyway."
     database_url: str = ""
     "SQLAlchemy URL; empty means SQLite in the home."
     threads: int = 0
@@ -103,6 +110,10 @@ class Settings:
     "The root key as 64 hexadecimal digits; empty: it comes from the command below, or lies in the home."
     root_key_command: str = field(default="", repr=False)
     "A command that prints the root key; empty: there is none."
+    guardrail_judge: str | None = None
+    "The model id of a text model that guardrails ask, where none of their own is named."
+    guardrail_encoder: str | None = None
+    "That of an embedding model."
     batch_least_records: int = 0
     "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
@@ -161,7 +172,13 @@ class Settings:
 
     def _at(self, port: int) -> str:
         host = DEFAULT_HOST if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        scheme = "http" if self.tls_cert is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def door_socket(self) -> Path:
+        """The Unix socket at which a door with TLS is found by programs that this machine runs in sandboxes."""
+        return self.sockets / "door"
 
 
 def read(
@@ -183,6 +200,10 @@ def read(
         console=_number(environment, "OUTCROP_CONSOLE", 1, range(2)) == 1,
         console_port=_number(environment, "OUTCROP_CONSOLE_PORT", CONSOLE_PORT, _PORTS),
         console_url=_url(environment, "OUTCROP_CONSOLE_URL"),
+        tls=_number(environment, "OUTCROP_TLS", 0, range(2)) == 1,
+        tls_cert=_path(environment, "OUTCROP_TLS_CERT"),
+        tls_key=_path(environment, "OUTCROP_TLS_KEY"),
+        tls_ca=_path(environment, "OUTCROP_TLS_CA"),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         preload=_preload(environment),
@@ -200,6 +221,8 @@ def read(
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
         root_key=environment.get("OUTCROP_ROOT_KEY", "").strip(),
         root_key_command=environment.get("OUTCROP_ROOT_KEY_COMMAND", "").strip(),
+        guardrail_judge=environment.get("OUTCROP_GUARDRAIL_JUDGE", "").strip() or None,
+        guardrail_encoder=environment.get("OUTCROP_GUARDRAIL_ENCODER", "").strip() or None,
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 
@@ -246,6 +269,11 @@ def _preload(environment: Mapping[str, str]) -> Preload:
     if text not in set(Preload):
         raise Invalid(f"OUTCROP_PRELOAD: {text[:40]!r} is none of {', '.join(Preload)}. Give one of them, or unset it.")
     return Preload(text)
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "").strip()
+    return Path(text).expanduser().absolute() if text else None
 
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: range) -> int:

@@ -238,7 +238,7 @@ def test_a_wrong_secret_is_refused(server: Running) -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "params", "code", "status"),
     [
-        ("bedrock", "list_guardrails", {}, "ValidationException", 400),
+        ("bedrock", "list_prompt_routers", {}, "ValidationException", 400),
         ("bedrock-agent", "list_agents", {}, "ValidationException", 400),
         ("sagemaker", "list_models", {}, "ValidationException", 400),
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}, "ValidationError", 400),

@@ -180,7 +180,7 @@ def test_a_query_of_twenty_thousand_characters_is_taken(talking: Talking) -> Non
 def test_what_is_not_built_is_refused_by_its_name(talking: Talking) -> None:
     client = talking.client()
     query = {"retrievalQuery": {"text": "fee"}, "knowledgeBaseId": talking.base}
-    with pytest.raises(ClientError, match="guardrails are not built in Outcrop yet"):
+    with pytest.raises(ClientError, match="The guardrail g was not found"):
         client.retrieve(**query, guardrailConfiguration={"guardrailId": "g", "guardrailVersion": "1"})
     implicit = {"metadataAttributes": [{"key": "a", "type": "STRING", "description": "b"}], "modelArn": MODEL}
     with pytest.raises(ClientError, match="implicitFilterConfiguration: filters that a model makes"):

@@ -129,8 +129,8 @@ def test_a_wrong_key_is_refused_in_awss_words(house: Running) -> None:
 
 
 def test_an_operation_not_built_answers_by_name(house: Running) -> None:
-    with pytest.raises(ClientError, match="CreateGuardrail is not built in Outcrop yet"):
-        house.client("bedrock").create_guardrail(name="g", blockedInputMessaging="x", blockedOutputsMessaging="y")
+    with pytest.raises(ClientError, match="ListPromptRouters is not built in Outcrop yet"):
+        house.client("bedrock").list_prompt_routers()
 
 
 def test_an_unknown_deployment_is_told(house: Running) -> None:

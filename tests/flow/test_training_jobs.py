@@ -171,6 +171,40 @@ def test_a_training_killed_with_its_worker_goes_on_from_its_checkpoint(house: In
     assert after == list(range(kept + 1, 41))
 
 
+ISOLATED = """
+import json, os, pathlib, socket
+reached = []
+for place in (("127.0.0.1", int(os.environ["PORT"])), ("192.0.2.1", 80), ("1.1.1.1", 53)):
+    try:
+        socket.create_connection(place, timeout=2).close()
+        reached.append(place)
+    except OSError:
+        pass
+interfaces = sorted(name for _, name in socket.if_nameindex())
+keys = sorted(name for name in os.environ if name.startswith("AWS_") and "REGION" not in name)
+told = {"reached": reached, "interfaces": interfaces, "keys": keys}
+pathlib.Path(os.environ["SM_MODEL_DIR"], "told.json").write_text(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "reached"),
+    [
+        ("alone", {"EnableNetworkIsolation": True}, 0),
+        ("in-a-vpc", {"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, 1),
+    ],
+)
+def test_a_script_that_asks_for_isolation_has_no_network(
+    name: str, asked: dict[str, Any], reached: int, house: Installed, jobs: TrainingJobs
+) -> None:
+    port = {"PORT": str(house.settings.port)}
+    assert jobs.run(name, ISOLATED, Environment=port, **asked)["TrainingJobStatus"] == "Completed"
+    told = json.loads(jobs.model(name)["told.json"])
+    assert told["interfaces"] == ["lo"]
+    assert len(told["reached"]) == reached, "with a VpcConfig this installation alone, which is where its S3 is"
+    assert (told["keys"] == []) == (not reached)
+
+
 def test_a_program_that_is_no_script_of_the_toolkit_runs_as_it_is_called(jobs: TrainingJobs) -> None:
     shell = "python3 -c 'import sys; print(sys.prefix)' && cat /opt/ml/input/data/train/a.txt > /opt/ml/model/copy"
     algorithm = jobs.request("entry")["AlgorithmSpecification"]

@@ -18,7 +18,7 @@ HARMLESS = {
     "accept": "the one form of an answer is JSON, as contentType says",
     "contentType": "a body is read as the JSON that it has to be",
     "requestMetadata": "it is for the log of invocations, which cannot be set up here",
-    "trace": "it is of a guardrail, which is refused by name",
+    "trace": "it is of a guardrail, and these requests name none",
 }
 SAMPLES: dict[str, Any] = {
     "body": runtime.body(inputText="hi"),
@@ -36,6 +36,9 @@ SAMPLES: dict[str, Any] = {
     "input": {"invokeModel": {"body": runtime.body(inputText="hi")}},
     "guardrailIdentifier": "g",
     "guardrailVersion": "1",
+    "source": "INPUT",
+    "content": [{"text": {"text": "hi"}}],
+    "outputScope": "FULL",
 }
 NEEDED = {
     "Converse": ("messages",),
@@ -43,6 +46,7 @@ NEEDED = {
     "InvokeModel": ("body",),
     "InvokeModelWithResponseStream": ("body",),
     "CountTokens": ("input",),
+    "ApplyGuardrail": ("guardrailIdentifier", "guardrailVersion", "source", "content"),
 }
 
 

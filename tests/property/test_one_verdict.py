@@ -48,6 +48,7 @@ class Furnished:
             (self.things.evaluation, "measured"),
             (self.things.imported, "fetched"),
             (self.things.import_job, "bringing"),
+            (self.things.guardrail, "guardguard12"),
             (self.things.bedrock("knowledge-base", "KNOWLEDGE1"), "known"),
             (self.things.bedrock("knowledge-base", "KNOWLEDGE2"), "KNOWLEDGE1"),  # whose name is another's id
         ):

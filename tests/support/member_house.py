@@ -130,7 +130,20 @@ class Furnished:
         self._models()
         self._monitored()
         self._vectors()
+        self._guardrails()
         self.values.update(kms_members.requests(self.platform, list(OPERATIONS["kms"])))
+
+    def _guardrails(self) -> None:
+        """A guardrail with a version."""
+        made = self.values.get("guardrailIdentifier")
+        with suppress(Refusal):
+            self.platform.guardrails.get(made or "")
+            self.platform.guardrails.delete(made or "", None)
+        words = {"name": "members", "policies": {"wordPolicy": {"words": [{"text": "a"}]}}, "judge": None, "encoder": None}
+        messages = {"blockedInputMessaging": "in", "blockedOutputsMessaging": "out"}
+        arn = self.platform.guardrails.create(words | messages, region=REGION, tags={}).arn
+        self.platform.guardrails.number(arn, None)
+        self.values["guardrailIdentifier"] = arn
 
     def _vectors(self) -> None:
         """A vector bucket with an index."""
@@ -280,6 +293,9 @@ def furnished(home: Path) -> Furnished:
             "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
         },
         "jobIdentifiers": [f"arn:aws:bedrock:{REGION}:{platform.account}:evaluation-job/membersmembe"],
+        "bedrock:CreateGuardrail": {"wordPolicyConfig": {"wordsConfig": [{"text": "a"}]}},
+        "bedrock:UpdateGuardrail": {"wordPolicyConfig": {"wordsConfig": [{"text": "a"}]}},
+        "guardrailVersion": "1",
         "bucketName": BUCKET,
         **ALARM,
         "logGroupName": "members",

@@ -14,12 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,12 @@ def running_server(
     health: Health | None = None,
     data_events: bool = False,
     database_url: str = "",
+    settings: Settings | None = None,
 ) -> Iterator[Running]:
     """`pause_s` and `head_pause_s`: how slow a request may be; `health`: what it tells of itself."""
-    settings = Settings(home=home, port=free_port(), audit_data_events=data_events, database_url=database_url)
+    settings = settings or Settings(
+        home=home, port=free_port(), audit_data_events=data_events, database_url=database_url
+    )
     platform = House.open(settings, clock or SystemClock())
     told = health or partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
@@ -275,6 +279,10 @@ def wait_until_up(endpoint: str, is_alive: Callable[[], bool], log: Path | None 
 def answers(endpoint: str) -> bool:
     """Whether a server listens there and is well; asked without httpx, which reads all certificates for each request."""
     connection = HTTPConnection(endpoint.removeprefix("http://"), timeout=5)
+    if endpoint.startswith("https://"):  # whom to trust is what the tests of TLS are about
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        connection = HTTPSConnection(endpoint.removeprefix("https://"), timeout=5, context=unverified)
     with closing(connection), suppress(OSError, HTTPException):
         connection.request("GET", "/health")
         answer = connection.getresponse()

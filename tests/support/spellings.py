@@ -73,6 +73,10 @@ class Things:
         return self.bedrock("model-invocation-job", "batchbatch12")
 
     @property
+    def guardrail(self) -> str:
+        return self.bedrock("guardrail", "guardguard12")
+
+    @property
     def imported(self) -> str:
         return self.bedrock("imported-model", "importedimpo")
 
@@ -91,6 +95,7 @@ class Things:
             self.throughput,
             self.job,
             self.imported,
+            self.guardrail,
             self.import_job,
             self.batch_job,
             self.evaluation,
@@ -126,6 +131,10 @@ BEDROCK_MEMBERS = {
     "StopModelCustomizationJob": ("jobIdentifier", "job"),
     "GetCustomModel": ("modelIdentifier", "model"),
     "DeleteCustomModel": ("modelIdentifier", "model"),
+    **{
+        operation: ("guardrailIdentifier", "guardrail")
+        for operation in ("GetGuardrail", "UpdateGuardrail", "DeleteGuardrail", "CreateGuardrailVersion", "ApplyGuardrail")
+    },
     "GetImportedModel": ("modelIdentifier", "imported"),
     "DeleteImportedModel": ("modelIdentifier", "imported"),
     "GetModelImportJob": ("jobIdentifier", "import job"),
@@ -164,7 +173,8 @@ WITHOUT_RESOURCE = {
         "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
         "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
-        "ListModelImportJobs", "ListImportedModels", "CreateEvaluationJob", "ListEvaluationJobs",
+        "ListModelImportJobs", "ListImportedModels", "CreateEvaluationJob", "ListEvaluationJobs", "CreateGuardrail",
+        "ListGuardrails",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {
@@ -228,6 +238,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
         "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
         "evaluation job": [((things.evaluation,), (things.evaluation,))],
         "imported": [imported],
+        "guardrail": [((things.guardrail,), (things.guardrail, "guardguard12"))],
         "import job": [((things.import_job,), (things.import_job, "bringing"))],
         "model": [model],
         "deployment": [deployment],
@@ -243,7 +254,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
 def cases_of_bedrock(things: Things) -> Iterator[Case]:
     yield Case("bedrock", "BatchDeleteEvaluationJob", (things.evaluation,), ({"jobIdentifiers": [things.evaluation]},))
     for operation, (member, kind) in BEDROCK_MEMBERS.items():
-        service = "bedrock-runtime" if kind == "invoked" else "bedrock"
+        service = "bedrock-runtime" if kind == "invoked" or operation == "ApplyGuardrail" else "bedrock"
         for resources, spellings in kinds(things)[kind]:
             yield Case(service, operation, resources, tuple({member: each} for each in spellings))
     for operation, (first, kind, second, other) in TWO_RESOURCES.items():

@@ -50,6 +50,7 @@ def _bedrock() -> Table:
         deployments,
         evaluation_jobs,
         foundation_models,
+        guardrails,
         imported_models,
         invocation_jobs,
         invocation_logging,
@@ -67,6 +68,7 @@ def _bedrock() -> Table:
         **invocation_jobs.OPERATIONS,
         **evaluation_jobs.OPERATIONS,
         **invocation_logging.OPERATIONS,
+        **guardrails.OPERATIONS,
         **tags.OPERATIONS,
     }
 

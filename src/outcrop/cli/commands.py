@@ -26,6 +26,7 @@ from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.options import AsJson, ForSageMaker, Home, Host, Port, Region, as_running, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
+from outcrop.cli.tls import with_tls
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.network.model_task import ModelTask
@@ -66,9 +67,19 @@ def up(
     console_port: Annotated[
         int | None, Parameter(name="--console-port", help="Port of the console (default 4581).")
     ] = None,
+    tls: Annotated[
+        bool, Parameter(name="--tls", negative="", help="Speak TLS, with a certificate that is made and renewed here.")
+    ] = False,
+    tls_cert: Annotated[
+        Path | None, Parameter(name="--tls-cert", help="Speak TLS, with this certificate and its chain (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, Parameter(name="--tls-key", help="The key of that certificate (PEM, PKCS #8).")] = None,
+    tls_ca: Annotated[
+        Path | None, Parameter(name="--tls-ca", help="The authority of that certificate, where clients do not know it.")
+    ] = None,
 ) -> int:
     """Start everything on this machine, and keep it running until Ctrl-C."""
-    settings = settings_of.read(home=home, host=host, port=port)
+    settings = with_tls(settings_of.read(home=home, host=host, port=port), own=tls, cert=tls_cert, key=tls_key, ca=tls_ca)
     with_console = console and settings.console
     if with_console:
         settings = with_console_port(settings, console_port)
@@ -94,7 +105,7 @@ def run(
     Takes a free port when the usual one is in use. Ends with the command's exit code.
     """
     check_program(command)
-    settings = _with_free_port(settings_of.read(home=home, port=port))
+    settings = with_tls(_with_free_port(settings_of.read(home=home, port=port)))
     stop = _Stop()
     with Supervisor(settings) as supervisor:
         supervisor.wait_ready(until=stop.asked)

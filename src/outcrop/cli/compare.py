@@ -128,6 +128,7 @@ def api_address(settings: Settings, region: str) -> ApiAddress:
         key=f"{made.access_key_id}:{made.secret_access_key}",
         client=lambda service: export.client(settings, service, region),
         region=region,
+        trusted=None if settings.tls_ca is None else str(settings.tls_ca),
     )
 
 

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from outcrop.cli import doctor_deployments, doctor_remote, tables
+from outcrop.cli.listening import opener_of
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
@@ -206,7 +207,7 @@ def _wrong_with_parts(running: Settings, parts: dict[str, Any]) -> Iterator[str]
 
 def _status(running: Settings) -> str | None:
     """The status that GET /health tells everybody; None where nobody answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = opener_of(running)
     try:
         with opener.open(f"{running.endpoint}/health", timeout=2) as answer:
             return str(json.load(answer)["status"])

@@ -2,9 +2,11 @@
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outcrop.clock import SystemClock
+from outcrop.keys import door_certificate
 from outcrop.settings import DEFAULT_REGION, Settings
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def environment(settings: Settings, made: "Installation", *, for_sagemaker: bool
         more = sagemaker_sdk.variables(settings, made)
     return {
         "AWS_ENDPOINT_URL": settings.endpoint,
+        **({} if settings.tls_ca is None else {"AWS_CA_BUNDLE": str(settings.tls_ca)}),
         "AWS_ACCESS_KEY_ID": made.access_key_id,
         "AWS_SECRET_ACCESS_KEY": made.secret_access_key,
         "AWS_DEFAULT_REGION": DEFAULT_REGION,
@@ -49,13 +52,20 @@ def welcome(settings: Settings, made: "Installation", *, console: bool = False) 
     from outcrop.cli.console_link import link_to
 
     lines = shell_lines(environment(settings, made)).replace("export ", "    export ")
+    pinned = "" if settings.tls_ca is None else f"SHA-256 of {settings.tls_ca}:\n\n{_folded(settings.tls_ca)}\n\n"
     opened = f"The console, for a browser:\n\n    {link_to(settings, made)}\n\n" if console else ""
     return (
         f"Outcrop is up at {settings.endpoint} (account {made.account}, home {settings.home}).\n"
         f"Point any AWS client here:\n\n{lines}\n\n"
-        f"{opened}"
+        f"{pinned}{opened}"
         f"OUTCROP_ROLE_ARN is a role for roleArn. `outcrop env` prints this again. Ctrl-C stops everything."
     )
+
+
+def _folded(certificate: Path) -> str:
+    """The fingerprint of a certificate, in two lines."""
+    told = door_certificate.fingerprint(certificate)
+    return f"    {told[:48]}\n    {told[48:]}"
 
 
 def client(settings: Settings, service: str, region: str = DEFAULT_REGION) -> Any:
@@ -79,7 +89,8 @@ def client(settings: Settings, service: str, region: str = DEFAULT_REGION) -> An
         aws_secret_access_key=made.secret_access_key,
     )
     config = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}, defaults_mode="legacy")
-    return session.client(service, endpoint_url=settings.endpoint, config=config)
+    trusted = None if settings.tls_ca is None else str(settings.tls_ca)
+    return session.client(service, endpoint_url=settings.endpoint, verify=trusted, config=config)
 
 
 def clients(settings: Settings, service: str, region: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Where it cannot be had, the error says what to do.
 import errno
 import ipaddress
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -44,7 +45,7 @@ def free_port(host: str) -> int:
 def answers(settings: Settings, *, timeout_s: float = 2) -> bool:
     """Whether a server answers at the endpoint, be it that something is wrong with it."""
     # Never through a proxy of the environment, which knows nothing of this machine's own addresses.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = opener_of(settings)
     try:
         with opener.open(f"{settings.endpoint}/health", timeout=timeout_s) as answer:
             return bool(answer.status == 200)
@@ -52,6 +53,17 @@ def answers(settings: Settings, *, timeout_s: float = 2) -> bool:
         return told.code == 503
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def opener_of(settings: Settings) -> urllib.request.OpenerDirector:
+    """What opens pages of the endpoint: with the certificate that clients of it trust, and without any proxy."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if settings.tls_cert is not None or settings.tls_ca is not None:
+        context = ssl.create_default_context()
+        if settings.tls_ca is not None:
+            context.load_verify_locations(settings.tls_ca)
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(*handlers)
 
 
 def _bind(host: str, port: int) -> int:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from outcrop import settings as settings_of
 from outcrop.errors import MachineTrouble
+from outcrop.keys.door_certificate import CERTIFICATE
 from outcrop.settings import PARTS_FILE, Settings
 
 Home = Annotated[
@@ -37,13 +38,18 @@ def as_running(settings: Settings) -> Settings:
     if not file.is_file():
         return settings
     try:
-        place = urlsplit(json.loads(file.read_text("utf-8"))["endpoint"])
-        host, port = place.hostname, place.port
+        told = json.loads(file.read_text("utf-8"))
+        place = urlsplit(told["endpoint"])
+        host, port, secure = place.hostname, place.port, place.scheme == "https"
+        trusted = Path(told["trusted"]) if told.get("trusted") else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MachineTrouble(
             f"{file}: not what `outcrop up` writes. Stop it, remove the file, and start it again."
         ) from error
-    return replace(settings, host=host or settings.host, port=port or settings.port)
+    found = replace(settings, host=host or settings.host, port=port or settings.port)
+    if not secure:
+        return replace(found, tls_cert=None, tls_key=None, tls_ca=None)
+    return replace(found, tls_cert=settings.tls_cert or settings.keys / CERTIFICATE, tls_ca=trusted)
 
 
 def running(home: Path | None) -> Settings:

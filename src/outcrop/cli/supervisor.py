@@ -19,6 +19,7 @@ from outcrop.cli.listening import answers, check_console_port, check_port
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.kinds import WorkerClass
+from outcrop.keys import door_certificate
 from outcrop.loops import Loop
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
@@ -46,6 +47,7 @@ _WORKERS = {
 }
 "Of each class that some kind of job needs, one."
 _CONSOLE = "console"
+_RENEW_EVERY_S = 3600.0
 _WORKER_SETTLED_S = 20.0
 "A worker has no door to ask at: one that lives so long is well. So is a console."
 _TOLD_ENDS = 3
@@ -66,6 +68,7 @@ class Supervisor:
         self._parts = ""
         self._told_next: dict[str, int] = {}
         self._loop = Loop("supervisor")
+        self._renews_at = time.monotonic() + _RENEW_EVERY_S
 
     def __enter__(self) -> Self:
         check_machine(self._settings)
@@ -158,9 +161,23 @@ class Supervisor:
         for child in (*self._children.values(), *self._fork_servers.values()):
             child.keep_alive()
         self._pool.round()
+        self._renew()
         for child in self._parts_running():
             self._tell_ends(child)
         self._write_parts()
+
+    def _renew(self) -> None:
+        """Renew our own certificate when that is due: the parts that answer with it start anew, one after the other."""
+        if not self._settings.tls or time.monotonic() < self._renews_at:
+            return
+        self._renews_at = time.monotonic() + _RENEW_EVERY_S
+        now = SystemClock().now()
+        if door_certificate.is_due(self._settings.keys, now=now):
+            door_certificate.own(self._settings.keys, self._settings.host, now=now)
+            for name in ("server", _CONSOLE):
+                if name in self._children:
+                    self._children[name].end()
+                    self._children[name].keep_alive()
 
     def _parts_running(self) -> list[Child]:
         return [*self._children.values(), *self._fork_servers.values(), *self._launcher.children]
@@ -185,6 +202,7 @@ class Supervisor:
         told = {
             "endpoint": self._settings.endpoint,
             **self._told_console(),
+            **({} if self._settings.tls_ca is None else {"trusted": str(self._settings.tls_ca)}),
             "pid": os.getpid(),
             "memoryBytes": self._memory_bytes,
         }
@@ -213,7 +231,7 @@ class Supervisor:
             module,
             arguments,
             log=settings.logs / f"{name}.log",
-            environment=preloading.training_environment() if heavy else {},
+            environment=(preloading.training_environment() if heavy else {}) | _tls_variables(settings),
             fork_server=preloading.socket_for(settings, "worker") if heavy else None,
             is_ready=self._readiness(name),
         )
@@ -222,6 +240,14 @@ class Supervisor:
         if name in _WORKERS or name == _CONSOLE:
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
+
+
+def _tls_variables(settings: Settings) -> dict[str, str]:
+    """Variables with the certificate that a process answers with, or trusts."""
+    if settings.tls_cert is None:
+        return {}
+    named = {"CERT": settings.tls_cert, "KEY": settings.tls_key, "CA": settings.tls_ca}
+    return {f"OUTCROP_TLS_{name}": str(path) if path is not None else "" for name, path in named.items()}
 
 
 def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -> "Pool":

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from outcrop import logs, private
@@ -40,6 +41,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, consol
         backlog=_MOST_CONNECTIONS,
         websockets=False,
         log_enabled=False,
+        **_tls_options(settings),
     )
     running, stopping = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -55,6 +57,13 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, consol
             f"{settings.host}:{settings.console_port}: the console cannot listen there. Choose another port with "
             "--console-port, or do without it: --no-console."
         ) from error
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    if settings.tls_cert is None:
+        return {}
+    options = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key, "ssl_protocol_min": SSLProtocols.tls12}
+    return {**options, "http": HTTPModes.http1}
 
 
 def _on_signals() -> asyncio.Event:

@@ -16,6 +16,7 @@ class SigningIn:
     def __init__(self, settings: Settings, sessions: ConsoleSessions) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._trusted = None if settings.tls_ca is None else str(settings.tls_ca)
 
     def show(self, visit: ConsoleVisit) -> Response:
         """The form for an access key."""
@@ -30,6 +31,7 @@ class SigningIn:
             key_id=form.get("key_id", "").strip(),
             secret=form.get("secret", "").strip(),
             token=form.get("session_token", "").strip() or None,
+            trusted=self._trusted,
         )
         try:
             api.client("sts").get_caller_identity()
@@ -48,7 +50,13 @@ class SigningIn:
         key = take_link(self._settings.keys, visit.form.get("link", ""))
         if key is None:
             return visit.page("sign_in.html", status=403, why="", to="", problem=visit.said("sign_in.link_used"))
-        api = UserClient(self._settings.endpoint, region=DEFAULT_REGION, key_id=key.key_id, secret=key.secret)
+        api = UserClient(
+            self._settings.endpoint,
+            region=DEFAULT_REGION,
+            key_id=key.key_id,
+            secret=key.secret,
+            trusted=self._trusted,
+        )
         return self._begun(visit, api, "")
 
     def sign_out(self, visit: ConsoleVisit) -> Response:
@@ -73,6 +81,6 @@ class SigningIn:
             path=visit.prefix or "/",
             httponly=True,
             samesite="strict",
-            secure=self._settings.console_url.startswith("https:"),
+            secure=self._settings.console_endpoint.startswith("https:"),
         )
         return answer

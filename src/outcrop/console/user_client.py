@@ -53,12 +53,23 @@ class Listed(NamedTuple):
 class UserClient:
     """All services for one user. Threads share it."""
 
-    def __init__(self, endpoint: str, *, region: str, key_id: str, secret: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        region: str,
+        key_id: str,
+        secret: str,
+        token: str | None = None,
+        trusted: str | None = None,
+    ) -> None:
+        """`trusted`: a file of certificates, for an endpoint with TLS."""
         self.endpoint, self.region, self.key_id = endpoint, region, key_id
         self._credentials = Credentials(key_id, secret, token)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._http = URLLib3Session(timeout=_OWN_TIMEOUT_S, proxies={})
+        self._trusted = trusted
+        self._http = URLLib3Session(verify=trusted or True, timeout=_OWN_TIMEOUT_S, proxies={})
 
     def client(self, service: str) -> Any:
         """The service's client, made when it is first asked for."""
@@ -108,6 +119,7 @@ class UserClient:
                 service,
                 region_name=self.region,
                 endpoint_url=self.endpoint,
+                verify=self._trusted,
                 aws_access_key_id=self._credentials.access_key,
                 aws_secret_access_key=self._credentials.secret_key,
                 aws_session_token=self._credentials.token,

@@ -151,6 +151,7 @@ class _Running:
             shown={place: Path(path) for place, path in asked.shown.items()},
             environment=_address(settings) | asked.environment,
             endpoint=endpoint if asked.reaches_endpoint else None,
+            endpoint_socket=None if settings.tls_cert is None else settings.door_socket,
             limits=SandboxLimits(memory_bytes=asked.memory_bytes, disk_bytes=asked.disk_bytes),
         )
 

@@ -6,6 +6,7 @@ What passes (an engine that is being started, a quota that is used up) is waited
 import asyncio
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class ApiAddress:
     client: Callable[[str], Any]
     "Makes a boto3 client of a service there."
     region: str = DEFAULT_REGION
+    trusted: str | None = None
+    "A file of certificates to trust beside those that everybody does, for an endpoint with TLS."
 
 
 def address_of_environment() -> ApiAddress:
@@ -58,7 +61,8 @@ def address_of_environment() -> ApiAddress:
         return boto3.client(service, endpoint_url=endpoint, region_name=region)
 
     key = ":".join([key_id, secret, *([token] if token else [])])
-    return ApiAddress(endpoint=endpoint.rstrip("/"), key=key, client=client, region=region)
+    trusted = os.environ.get("AWS_CA_BUNDLE")
+    return ApiAddress(endpoint=endpoint.rstrip("/"), key=key, client=client, region=region, trusted=trusted)
 
 
 @dataclass
@@ -71,7 +75,12 @@ class ApiClient:
     _clients: dict[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._pool = httpcore.AsyncConnectionPool(max_connections=None, max_keepalive_connections=64)
+        context = ssl.create_default_context() if self.address.endpoint.startswith("https:") else None
+        if context is not None and self.address.trusted:
+            context.load_verify_locations(self.address.trusted)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context, max_connections=None, max_keepalive_connections=64
+        )
 
     async def aclose(self) -> None:
         await self._pool.aclose()

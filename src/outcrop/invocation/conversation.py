@@ -138,6 +138,9 @@ def _block_text(block: Mapping[str, Any], *, at: str) -> str | None:
                 "again."
             )
         return str(block["text"])
+    # Marked for a guardrail, which has looked at it by now; to the model it is text as any other.
+    if "text" in block.get("guardContent", {}):
+        return _block_text(block["guardContent"]["text"], at=f"{at}.guardContent.text")
     # A cache point asks for speed, not for another answer.
     if "cachePoint" in block:
         return None

@@ -37,6 +37,7 @@ _REASONS = {
     Finish.STOP_SEQUENCE: "stop_sequence",
     Finish.CONTEXT: "model_context_window_exceeded",
     Finish.TOOL_USE: "tool_use",
+    Finish.GUARDRAIL: "guardrail_intervened",
 }
 _TOP_K = Number(least=0, integer=True)
 _THINKING = Struct(
@@ -70,7 +71,6 @@ _NUMBERS_MORE = ("min_p", "repetition_penalty", "presence_penalty", "frequency_p
 _SERVED = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type": "default"}}
 """There is one latency and one tier; Amazon falls back to the same, and says so."""
 _NOT_BUILT = {
-    "guardrailConfig": "Guardrails are not built in Outcrop yet. Leave guardrailConfig out.",
     "promptVariables": "Managed prompts are not built in Outcrop yet. Send messages without promptVariables.",
 }
 
@@ -134,6 +134,7 @@ async def converse(
         "metrics": {"latencyMs": milliseconds_since(begin)},
         **request.served,
         **_stop(request, finished),
+        **_trace(request),
     }
 
 
@@ -158,7 +159,7 @@ async def converse_stream(
             yield {"messageStop": _stop(request, item)}
             usage = _usage(prepared.started.ended(item), item)
             metrics = {"latencyMs": milliseconds_since(begin)}
-            yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
+            yield {"metadata": {"usage": usage, "metrics": metrics, **request.served, **_trace(request)}}
 
 
 def _form(config: Params, more: Params) -> AnswerForm | None:
@@ -201,11 +202,19 @@ def _usage(started: Started, finished: Finished) -> dict[str, int]:
 
 
 def _stop(request: PreparedConverse, finished: Finished) -> dict[str, Any]:
-    stop: dict[str, Any] = {"stopReason": _REASONS[finished.finish]}
+    guard = request.prepared.guard
+    finish = Finish.GUARDRAIL if guard is not None and guard.intervened else finished.finish
+    stop: dict[str, Any] = {"stopReason": _REASONS[finish]}
     if request.response_fields:
         response = request.prepared.dialect.answer(request.prepared.started.ended(finished), finished)
         stop["additionalModelResponseFields"] = _pick(response, request.response_fields)
     return stop
+
+
+def _trace(request: PreparedConverse) -> dict[str, Any]:
+    """The trace of the guardrail, where the request asked for one."""
+    trace = None if request.prepared.guard is None else request.prepared.guard.trace()
+    return {} if trace is None else {"trace": {"guardrail": trace}}
 
 
 def _pointer(path: str) -> tuple[str, ...]:

@@ -144,6 +144,8 @@ class Finish(StrEnum):
     "The context was full before max_tokens were reached."
     TOOL_USE = "tool_use"
     "The model called tools, and waits for their results."
+    GUARDRAIL = "guardrail"
+    "A guardrail blocked the request or the answer."
 
 
 Count = Callable[[int, int], object]

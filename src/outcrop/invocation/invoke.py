@@ -14,6 +14,7 @@ from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
 from outcrop.invocation.exchange import AnswerPiece, Count, Finished, InvocationRequest, Started, uncounted
 from outcrop.invocation.generate import Generation, plan_aside
+from outcrop.invocation.guarding import Guarding
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.several import complete_several, likeliest, seeded, stream_several
 from outcrop.invocation.target import TextTarget
@@ -34,6 +35,8 @@ class PreparedInvocation:
     dialect: Dialect
     started: Started
     generation: Generation
+    guard: Guarding | None = None
+    "What looks at each answer before it is shown."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +84,9 @@ async def invoke(
     answers = await _answers(prepared, count=count, admitted=admitted)
     started = prepared.started.ended(*answers)
     kept = answers if num_kept is None else likeliest(answers, num_kept)
+    response = dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)])
     return Invoked(
-        response=dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)]),
+        response=response if prepared.guard is None else response | prepared.guard.body_members(),
         num_input_tokens=started.num_input_tokens,
         num_output_tokens=sum(answer.num_output_tokens for answer in answers),
         latency_ms=milliseconds_since(begin),
@@ -104,7 +108,9 @@ async def answering(
 
 
 async def _answers(prepared: PreparedInvocation, *, count: Count, admitted: Admitted) -> list[Finished]:
-    num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
+    num_input, generations, guard = prepared.started.num_input_tokens, _generations(prepared), prepared.guard
+    if guard is not None and guard.instead is not None:
+        return [guard.instead] * len(generations)
     most = prepared.generation.max_tokens * len(generations)
     async with prepared.target.allowance.one(num_input, most) as ticket:
         admitted(ticket)
@@ -113,13 +119,42 @@ async def _answers(prepared: PreparedInvocation, *, count: Count, admitted: Admi
         num_output = sum(answer.num_output_tokens for answer in answers)
         ticket.used(num_input, num_output)
     count(num_input, num_output)
-    return answers
+    return answers if guard is None else [await guard.whole(answer) for answer in answers]
 
 
 async def _pieces(
     prepared: PreparedInvocation, *, count: Count, admitted: Admitted
 ) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
-    """The pieces of all answers, each with the number of its answer."""
+    """The pieces of all answers, each with the number of its answer, as they may be shown."""
+    if prepared.guard is None:
+        async with aclosing(_made_pieces(prepared, count=count, admitted=admitted)) as made:
+            async for number, item in made:
+                yield number, item
+        return
+    numbers = range(prepared.started.asked.num_answers)
+    if prepared.guard.instead is not None:
+        for number in numbers:
+            for item in _in_one_piece(prepared.guard.instead):
+                yield number, item
+        return
+    guards = [prepared.guard.streamed() for _ in numbers]
+    async with aclosing(_made_pieces(prepared, count=count, admitted=admitted)) as made:
+        async for number, item in made:
+            for shown in () if guards[number].over else await guards[number].take(item):
+                yield number, shown
+            if all(guard.over for guard in guards):
+                return
+
+
+def _in_one_piece(finished: Finished) -> tuple[AnswerPiece, Finished]:
+    """An answer of words alone, as a stream."""
+    return AnswerPiece(text=finished.text, num_output_tokens=0, first=True, opens=True), finished
+
+
+async def _made_pieces(
+    prepared: PreparedInvocation, *, count: Count, admitted: Admitted
+) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
+    """The pieces of all answers as the model makes them."""
     num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
     most, taken = prepared.generation.max_tokens * len(generations), [0] * len(generations)
     ended: list[Finished] = []
@@ -188,7 +223,8 @@ async def stream_chunks(
             for chunk in chunks[:-1]:
                 yield chunk
             metrics = _metrics(started, so_far, milliseconds_since(begin), first_byte_ms)
-            yield chunks[-1] | metrics if metered and not left else chunks[-1]
+            more = {} if left or prepared.guard is None else prepared.guard.body_members()
+            yield chunks[-1] | (metrics if metered and not left else {}) | more
 
 
 def _numbered(started: Started, index: int) -> Started:

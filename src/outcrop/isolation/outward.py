@@ -15,8 +15,8 @@ _NAME = "endpoint"
 class OutwardRelay:
     """Connections of a sandbox to the endpoint of this installation, and to nothing else."""
 
-    def __init__(self, folder: Path, address: tuple[str, int], user: int | None) -> None:
-        """`user` is who may connect, beside ourselves."""
+    def __init__(self, folder: Path, address: tuple[str, int] | Path, user: int | None) -> None:
+        """`address`: a host and a port, or a Unix socket. `user` is who may connect, beside ourselves."""
         self._address = address
         self.path = folder / _NAME
         self.path.unlink(missing_ok=True)
@@ -54,4 +54,13 @@ class OutwardRelay:
         self.path.unlink(missing_ok=True)
 
     def _connect(self) -> socket.socket:
-        return socket.create_connection(self._address, timeout=_CONNECTING_S)
+        if not isinstance(self._address, Path):
+            return socket.create_connection(self._address, timeout=_CONNECTING_S)
+        connected = socket.socket(socket.AF_UNIX)
+        try:
+            connected.settimeout(_CONNECTING_S)
+            connected.connect(str(self._address))
+        except OSError:
+            connected.close()
+            raise
+        return connected

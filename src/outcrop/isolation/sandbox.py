@@ -61,6 +61,8 @@ class Sandbox:
     "Names of hosts with their addresses, all of the loopback; the first is its own."
     endpoint: tuple[str, int] | None = None
     "Address of this installation; inside, the host's own address has it at the same port."
+    endpoint_socket: Path | None = None
+    "The Unix socket at which it is found from outside; None: it is found at that address."
     network: bool = False
     "Whether the program has the machine's network, with all that listens there."
     limits: SandboxLimits = field(default_factory=SandboxLimits)
@@ -140,9 +142,16 @@ class Sandbox:
             )
 
     def _relay(self, way: Isolation, user: int | None) -> OutwardRelay | None:
-        if way is Isolation.PLAIN or self.network or self.endpoint is None:
+        if self.endpoint is None:
             return None
-        return OutwardRelay(self.root, self.endpoint, user)
+        if way is Isolation.PLAIN or self.network:
+            if self.endpoint_socket is not None:
+                raise MachineTrouble(
+                    "The door of this installation speaks TLS, and only a program in a sandbox of its own finds it "
+                    "without. Install bubblewrap, or start Outcrop without TLS."
+                )
+            return None
+        return OutwardRelay(self.root, self.endpoint_socket or self.endpoint, user)
 
     def _mounts(self, own: Mapping[str, Path], relay: OutwardRelay | None, user: int | None) -> list[MountOrder]:
         return [

@@ -20,14 +20,22 @@ FILE = "requirements.txt"
 _MOST_S = 1800.0
 
 
-def install(folder: JobFolder, python: Path, *, way: Isolation, limits: SandboxLimits, log: Path) -> None:
+def install(
+    folder: JobFolder, python: Path, *, way: Isolation, limits: SandboxLimits, log: Path, offline: bool = False
+) -> None:
     """Install the requirements of the code, if it has any, into the job's environment. Raises Invalid.
 
+    `offline`: the job asks for a network of its own, or for none; then only the administrator's wheels will do.
     What pip says goes into `log`. The folder is not to be trusted afterwards: strangers have written there.
     """
     if not (folder.code / FILE).is_file():
         return
     wheels = environments.wheels()
+    if offline and wheels is None:
+        raise Invalid(
+            f"{FILE}: the job asks for network isolation or a VpcConfig, and pip would need the machine's network. Put "
+            f"the wheels into the folder that {environments.WHEELS} names, or leave the file out."
+        )
     own = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     sandbox = Sandbox(
         root=folder.sandbox,

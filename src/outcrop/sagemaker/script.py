@@ -64,10 +64,25 @@ def command(request: Mapping[str, Any]) -> list[str]:
     return [f"{ENVIRONMENT_INSIDE}/bin/python", LAUNCHER_INSIDE]
 
 
+def is_isolated(request: Mapping[str, Any]) -> bool:
+    """Whether a request wants its script to reach nothing, this installation too."""
+    return bool(request.get("EnableNetworkIsolation"))
+
+
 def variables(
     request: Mapping[str, Any], family: ImageFamily, *, job_arn: str, region: str, endpoint: str, session: Issued
 ) -> dict[str, str]:
-    """The variables of a training container, with the address of this installation and the role's credentials."""
+    """The variables of a training container, with the address of this installation and the role's credentials.
+
+    An isolated one gets neither: it could use them nowhere.
+    """
+    reaching = {
+        "AWS_ACCESS_KEY_ID": session.key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret,
+        "AWS_SESSION_TOKEN": session.session_token,
+        "AWS_ENDPOINT_URL": endpoint,
+        "S3_ENDPOINT_URL": endpoint,
+    }
     return {
         "PATH": f"{ENVIRONMENT_INSIDE}/bin:/usr/local/bin:/usr/bin:/bin",
         "PYTHONUNBUFFERED": "1",
@@ -77,11 +92,7 @@ def variables(
         "TRAINING_JOB_ARN": job_arn,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": session.key_id,
-        "AWS_SECRET_ACCESS_KEY": session.secret,
-        "AWS_SESSION_TOKEN": session.session_token,
-        "AWS_ENDPOINT_URL": endpoint,
-        "S3_ENDPOINT_URL": endpoint,
+        **({} if is_isolated(request) else reaching),
         "HF_HUB_OFFLINE": "1",
         INSTALLED: "1",
         **request.get("Environment", {}),

@@ -95,7 +95,11 @@ class TrainingHost:
 
     def _install(self, making: JobFolder, python: Path) -> None:
         try:
-            requirements.install(making, python, way=found(), limits=self._limits, log=self.folder.log)
+            request = self._hosted.request
+            offline = script.is_isolated(request) or "VpcConfig" in request
+            requirements.install(
+                making, python, way=found(), limits=self._limits, log=self.folder.log, offline=offline
+            )
         except Invalid as refused:
             raise JobFailed(f"AlgorithmError: InstallRequirementsError: {refused.message}") from refused
 
@@ -125,6 +129,7 @@ class TrainingHost:
 
     def _sandbox(self, python: Path, variables: Mapping[str, str]) -> Sandbox:
         hosted, settings = self._hosted, self._hosted.house.settings
+        endpoint = (urlsplit(settings.endpoint).hostname or DEFAULT_HOST, settings.port)
         own_first = sorted(hosted.instances, key=lambda each: each is not self.instance)
         return Sandbox(
             root=self.folder.sandbox,
@@ -133,7 +138,8 @@ class TrainingHost:
             shown={script.LAUNCHER_INSIDE: script.LAUNCHER},
             environment=variables,
             hosts={each.host: each.address for each in own_first},
-            endpoint=(urlsplit(settings.endpoint).hostname or DEFAULT_HOST, settings.port),
+            endpoint=None if script.is_isolated(hosted.request) else endpoint,
+            endpoint_socket=None if settings.tls_cert is None else settings.door_socket,
             limits=self._limits,
         )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 from anyio import to_thread
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -264,18 +264,10 @@ async def serve(
     """
     stop = stop or _on_signals()
     loops = loops or Loops()
-    server = Server(
-        application,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        backlog=_MOST_CONNECTIONS,
-        backpressure=_MOST_CONNECTIONS,
-        websockets=False,
-        log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
-    )
+    server = _server(application, head_pause_s, address=settings.host, port=settings.port, **tls_options(settings))
     running = asyncio.create_task(server.serve())
+    beside = _beside(application, settings, head_pause_s)
+    inside = None if beside is None else asyncio.create_task(beside.serve())
     reading = asyncio.create_task(_read_services())
     closing = asyncio.create_task(close_silent(loops, settings.port, after_s=head_pause_s))
     closing.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else stop.set())
@@ -285,6 +277,9 @@ async def serve(
         server.stop()
     for task in (stopping, closing, reading):
         task.cancel()
+    if beside is not None and inside is not None:
+        beside.stop()
+        await asyncio.gather(inside, return_exceptions=True)
     try:
         await running
     except (OSError, RuntimeError) as error:
@@ -294,6 +289,43 @@ async def serve(
             f"{settings.host}:{settings.port}: cannot listen there ({reason}). Stop the program that does, or choose "
             "another port with --port or OUTCROP_PORT."
         ) from error
+
+
+def _server(application: Any, head_pause_s: float, **place: Any) -> Server:
+    return Server(
+        application,
+        interface=Interfaces.ASGINL,
+        backlog=_MOST_CONNECTIONS,
+        backpressure=_MOST_CONNECTIONS,
+        websockets=False,
+        log_enabled=False,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
+        **place,
+    )
+
+
+def tls_options(settings: Settings) -> dict[str, Any]:
+    """What a server takes to speak TLS, where the settings name a certificate."""
+    if settings.tls_cert is None:
+        return {}
+    return {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key, "ssl_protocol_min": SSLProtocols.tls12}
+
+
+def _beside(application: Door, settings: Settings, head_pause_s: float) -> Server | None:
+    """The same door on a Unix socket, for sandboxes of this machine, where the other one speaks TLS.
+
+    Nobody else's program reaches it, and nothing that goes through it leaves the machine: it counts as secure.
+    """
+    if settings.tls_cert is None:
+        return None
+
+    async def secure(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await application({**scope, "scheme": "https"}, receive, send)
+
+    private.make_socket_folder(settings.home)
+    settings.door_socket.unlink(missing_ok=True)
+    return _server(secure, head_pause_s, uds=settings.door_socket)
 
 
 async def _read_services() -> None:

@@ -134,6 +134,16 @@ def throughput(number: int) -> dict[str, Any]:
     }
 
 
+def guardrail(number: int) -> dict[str, Any]:
+    return {
+        "name": f"row-{number}",
+        "policies": {},
+        "blockedInputMessaging": "in",
+        "blockedOutputsMessaging": "out",
+        "lastVersion": 0,
+    }
+
+
 def import_job(number: int) -> dict[str, Any]:
     return {"importedModelName": f"model-{number}", "importedModelArn": IMPORTED}
 
@@ -264,6 +274,17 @@ LISTINGS = [
             "statusEquals": ("Updating", lambda row: row["status"] == "Updating"),
             "modelArnEquals": (STARTER, lambda row: row["modelArn"] == FOUNDATIONS[0]),
         },
+    ),
+    Listing(
+        service="bedrock",
+        operation="ListGuardrails",
+        rows=lambda answer: answer["guardrails"],
+        name_of=lambda row: row["name"],
+        add=adding("guardrail", ["READY"], guardrail),
+        remove=lambda house, row: remove(house, "guardrail", row),
+        filters={"guardrailIdentifier": ("row000000003", lambda row: row["id"] == "row000000003")},
+        size="maxResults",
+        tokens={"nextToken": "nextToken"},
     ),
     Listing(
         service="bedrock",

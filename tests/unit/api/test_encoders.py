@@ -117,11 +117,10 @@ def test_no_tokens_are_counted_for_it(tmp_path: Path) -> None:
         called(tmp_path, runtime.count, params, ModelTask.EMBEDDING)
 
 
-@pytest.mark.parametrize("handler", [runtime.invoke_model, runtime.invoke_model_with_response_stream])
-def test_a_guardrail_is_refused_before_anything_is_asked(tmp_path: Path, handler: Callable[..., Any]) -> None:
+def test_a_guardrail_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     params = {"modelId": "m", "body": b"{}", "guardrailIdentifier": "g"}
-    with pytest.raises(Invalid, match=r"Guardrails are not built in Outcrop yet\. Leave guardrailIdentifier out\."):
-        called(tmp_path, handler, params, ModelTask.EMBEDDING)
+    with pytest.raises(Invalid, match=r"guardrailIdentifier: a guardrail cannot be applied here"):
+        called(tmp_path, runtime.invoke_model, params, ModelTask.EMBEDDING)
 
 
 def test_documents_are_reranked_the_most_relevant_first(tmp_path: Path) -> None:

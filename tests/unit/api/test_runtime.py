@@ -11,10 +11,11 @@ from typing import Any, cast
 import pytest
 
 from outcrop.access.caller import Caller
+from outcrop.access.needs.named import Named
 from outcrop.api.bedrock.runtime import OPERATIONS
 from outcrop.api.door.call import Answer, Call, Streamed, Usage
 from outcrop.clock import Clock, MovableClock
-from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.errors import Invalid, NotFound, ServiceRefusal
 from outcrop.invocation.target import Target
 from tests.support.engine_double import EngineDouble
 from tests.support.patience import PATIENCE_S
@@ -45,6 +46,9 @@ class OneAccess:
 
     def row(self, _call: Call, _member: str) -> None:
         return None
+
+    def find_named(self, _region: str, identifier: str, kinds: tuple[str, ...]) -> tuple[Named, None]:
+        return Named(kind=kinds[0], arn=identifier, is_known=False), None
 
 
 @dataclass(frozen=True)
@@ -196,11 +200,12 @@ def test_a_client_that_leaves_a_stream_frees_the_engine(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_guardrail_is_refused_rather_than_overlooked(tmp_path: Path) -> None:
+def test_a_guardrail_that_is_not_there_is_refused_rather_than_overlooked(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with house(tmp_path) as place:
-            with pytest.raises(Invalid, match="Guardrails are not built in Outcrop yet"):
-                await place.call("InvokeModel", body=body(inputText="hi"), guardrailIdentifier="g")
+            with pytest.raises(NotFound, match="The guardrail g was not found"):
+                named = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
+                await place.call("InvokeModel", body=body(inputText="hi"), **named)
 
     run(scenario())
 

@@ -50,7 +50,6 @@ async def events_of(folder: Path, params: dict[str, Any], said: str = "yes", **c
         ({"messages": [{"role": "user", "content": [{"toolResult": {"toolUseId": "a", "content": []}}]}]}, "The toolConfig field must be defined when using toolUse and toolResult content blocks."),
         ({"messages": HI, "toolConfig": {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object"}}}}]}}, "This model doesn't support tool use."),
         ({"messages": HI, "additionalModelRequestFields": {"enable_thinking": True}}, "thinking: This model does not support extended thinking"),
-        ({"messages": HI, "guardrailConfig": {"guardrailIdentifier": "g"}}, "Guardrails are not built in Outcrop yet. Leave guardrailConfig out."),
         ({"messages": HI, "additionalModelRequestFields": {"top_k": 5, "mirostat": 2}}, "Malformed input request: #: extraneous key [mirostat] is not permitted, please reformat your input and try again."),
         ({"messages": HI, "additionalModelResponseFieldPaths": ["stop_sequence"]}, "additionalModelResponseFieldPaths: 'stop_sequence' is not a JSON pointer. Begin it with a slash, as in /stop_sequence."),
         ({"messages": [{"role": "user", "content": [{"text": "x" * 80}]}]}, "Input is too long for requested model. The prompt has 81 tokens, and prompt and answer together may have 64. Shorten the prompt."),

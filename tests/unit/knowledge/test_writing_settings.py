@@ -51,10 +51,6 @@ def test_fields_of_the_provider_stand_for_bedrocks_own() -> None:
             "x.additionalModelRequestFields.outcrop_answering: expected extractive or generative, found 'both'.",
         ),
         (
-            {"guardrailConfiguration": {"guardrailId": "g", "guardrailVersion": "1"}},
-            "x.guardrailConfiguration: guardrails are not built in Outcrop yet. Leave guardrailConfiguration out.",
-        ),
-        (
             {"performanceConfig": {"latency": "optimized"}},
             "x.performanceConfig.latency: there is one latency here, the standard one. Leave performanceConfig out.",
         ),

@@ -82,6 +82,7 @@ _ON_RECORD = (
     "custom-model",
     "custom-model-deployment",
     "evaluation-job",
+    "guardrail",
     "imported-model",
     "model-customization-job",
     "model-import-job",
@@ -147,12 +148,13 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
 def _invocations(asked: RequestedOperation) -> list[RequiredPermission]:
     """The models that a question to a knowledge base, or about a document, invokes."""
     members = (knowledge.ANSWERING, knowledge.RERANKING)
+    guarded = knowledge.guardrail_named(asked) or (None, None)
     found = []
     for member in members if asked.operation in knowledge.GENERATING else members[1:]:
         if knowledge.model_named(asked, member):
             thing = named(asked, member)
             touched = _of(thing)
-            context = {**_profile(touched), **_remote(thing)}
+            context = {**_profile(touched), **_remote(thing), **_guardrail_key(asked, *guarded)}
             found += [replace(each, action="bedrock:InvokeModel", context=context) for each in touched]
     return found
 
@@ -232,7 +234,9 @@ def _by_id(asked: RequestedOperation, kind: str, value: str) -> str:
 
 
 def _noun(operation: str) -> str:
-    for verb in ("Get", "Stop", "Delete", "Update", "Create"):
+    if operation == "ListGuardrails":  # of one, where one is named: its versions
+        return "Guardrail"
+    for verb in ("Get", "Stop", "Delete", "Update", "Create", "Apply"):
         if operation.startswith(verb):
             return operation.removeprefix(verb)
     return operation
@@ -260,12 +264,17 @@ def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> di
     if asked.service == "bedrock-runtime" and isinstance(asked.params.get("modelId"), str):
         context |= _remote(named(asked, "modelId"))
     config = asked.params.get("guardrailConfig") or asked.params
-    identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
-    if asked.service == "bedrock-runtime" and identifier:
-        arn = asked.arn("bedrock", "guardrail", str(identifier))
-        # A draft has no number behind its ARN.
-        context["bedrock:GuardrailIdentifier"] = arn if version in (None, "DRAFT") else f"{arn}:{version}"
+    if asked.service == "bedrock-runtime":
+        context |= _guardrail_key(asked, config.get("guardrailIdentifier"), config.get("guardrailVersion"))
     return context
+
+
+def _guardrail_key(asked: RequestedOperation, identifier: str | None, version: str | None) -> dict[str, str]:
+    """The condition key by which an administrator can demand a guardrail. A draft has no number behind its ARN."""
+    if not identifier:
+        return {}
+    arn = asked.arn("bedrock", "guardrail", str(identifier))
+    return {"bedrock:GuardrailIdentifier": arn if version in (None, "DRAFT") else f"{arn}:{version}"}
 
 
 def _profile(touched: list[RequiredPermission]) -> dict[str, str]:

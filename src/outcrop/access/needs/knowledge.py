@@ -40,9 +40,22 @@ def needs_without_models(asked: RequestedOperation) -> list[RequiredPermission]:
     if base is not None:
         found.append(RequiredPermission(action="bedrock:Retrieve", resource=base))
     found += [RequiredPermission(action="s3:GetObject", resource=arn) for arn in _objects(asked)]
+    guardrail = guardrail_named(asked)
+    if guardrail:
+        arn = asked.arn("bedrock", "guardrail", guardrail[0])
+        found.append(RequiredPermission(action="bedrock:ApplyGuardrail", resource=arn))
     if model_named(asked, RERANKING):
         found.append(RequiredPermission(action="bedrock:Rerank"))
     return found
+
+
+def guardrail_named(asked: RequestedOperation) -> tuple[str, str] | None:
+    """The guardrail that a question names, and its version."""
+    place: Any = _configuration(asked)
+    if asked.operation != "Retrieve":
+        place = place.get("generationConfiguration") or {}
+    named = place.get("guardrailConfiguration")
+    return None if not named else (str(named["guardrailId"]), str(named["guardrailVersion"]))
 
 
 def _objects(asked: RequestedOperation) -> Iterator[str]:

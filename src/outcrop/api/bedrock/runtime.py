@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from outcrop.api.bedrock import guarding
 from outcrop.api.bedrock.named import look
 from outcrop.api.bedrock.relay import AsyncHandler, relayed
 from outcrop.api.door.call import (
@@ -28,15 +29,15 @@ _JSON = "application/json"
 
 
 async def invoke_model(house: "House", call: Call) -> Answered:
-    _check_unguarded(call)
     target = await to_thread.run_sync(_find_any_target, house, call)
-    body = call.params.get("body", b"")
     if isinstance(target, EncoderTarget):
+        guarding.check_unguarded(call, "it looks at text that a model writes, and this one writes none. Leave it out.")
         from outcrop.invocation import invoke_encoder  # numpy comes with it, which text needs nothing of
 
+        body = call.params.get("body", b"")
         invoked = await invoke_encoder.invoke(target, body, began=call.started, count=call.usage.count)
     else:
-        prepared = await invoke.prepare(target, body, now=house.clock.now())
+        prepared = await guarding.prepared_body(house, call, target)
         invoked = await invoke.invoke(prepared, began=call.started, count=call.usage.count)
     return Answer(
         {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
@@ -50,24 +51,23 @@ async def invoke_model(house: "House", call: Call) -> Answered:
 
 
 async def invoke_model_with_response_stream(house: "House", call: Call) -> Answered:
-    _check_unguarded(call)
     target = await to_thread.run_sync(_find_any_target, house, call)
     if isinstance(target, EncoderTarget):
         raise Invalid("The model is unsupported for streaming.")
-    prepared = await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
+    prepared = await guarding.prepared_body(house, call, target)
     events = invoke.invoke_stream(prepared, began=call.started, count=call.usage.count)
     return Streamed({"contentType": _JSON, **_served(call)}, events=events, headers=_told(target))
 
 
 async def converse_once(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
-    request = await converse.prepare(target, call.params, now=house.clock.now())
+    request = await guarding.prepared_converse(house, call, target)
     return Answer(await converse.converse(request, began=call.started, count=call.usage.count), headers=_told(target))
 
 
 async def converse_stream(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
-    request = await converse.prepare(target, call.params, now=house.clock.now())
+    request = await guarding.prepared_converse(house, call, target)
     events = converse.converse_stream(request, began=call.started, count=call.usage.count)
     return Streamed({}, events=events, headers=_told(target))
 
@@ -92,13 +92,6 @@ def _told(target: TextTarget | EncoderTarget) -> dict[str, str]:
     return told_weights(target)
 
 
-def _check_unguarded(call: Call) -> None:
-    # Answering without the guardrail somebody relies on would be worse than not answering.
-    for member in ("guardrailIdentifier", "guardrailVersion"):
-        if call.params.get(member):
-            raise Invalid(f"Guardrails are not built in Outcrop yet. Leave {member} out.")
-
-
 async def _target(house: "House", call: Call) -> TextTarget:
     return await to_thread.run_sync(_find_target, house, call)
 
@@ -120,4 +113,7 @@ _HANDLERS: dict[str, AsyncHandler] = {
     "ConverseStream": converse_stream,
     "CountTokens": count,
 }
-OPERATIONS: dict[str, Handler] = {name: relayed(name, handler, _target) for name, handler in _HANDLERS.items()}
+OPERATIONS: dict[str, Handler] = {
+    **{name: relayed(name, handler, _target) for name, handler in _HANDLERS.items()},
+    **guarding.OPERATIONS,
+}

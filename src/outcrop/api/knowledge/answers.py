@@ -2,17 +2,21 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.knowledge.answering_model import answering_model, headers_of
+from outcrop.api.knowledge.guarded_questions import guarded_question, guardrail_action, opened_guard
 from outcrop.api.knowledge.searching import open_search
+from outcrop.guardrails.applying import GuardedRequest
+from outcrop.guardrails.assessment import GuardOutcome
+from outcrop.guardrails.matching import FoundPlace, masked_place
 from outcrop.knowledge import retrieving
 from outcrop.knowledge.answering import answering, external
-from outcrop.knowledge.answering.answering import AnswerMode, AskedQuestion, PlannedAnswer, Retrieve
+from outcrop.knowledge.answering.answering import AnswerItem, AnswerMode, AskedQuestion, PlannedAnswer, Retrieve
 from outcrop.knowledge.answering.answering_model import AnsweringModel
 from outcrop.knowledge.answering.citations import CitedPart, supported_share
 from outcrop.knowledge.answering.closeness import Closeness, closeness_of
@@ -43,6 +47,7 @@ class _Begun:
     answer: PlannedAnswer
     custom: Mapping[str, bool]
     settings: WritingSettings
+    guard: GuardedRequest | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,6 +63,19 @@ class _Begun:
 
 async def retrieve_and_generate(house: "House", call: Call) -> Answered:
     begun = await _begin(house, call)
+    text, parts = await _whole(begun)
+    await _keep(house, begun, text)
+    members = {
+        "sessionId": begun.talk.id,
+        "output": {"text": text},
+        "citations": [begun.citation(part) for part in parts],
+        "guardrailAction": guardrail_action(begun.guard),
+    }
+    return Answer(members, headers={**begun.headers, SUPPORTED: f"{supported_share(parts):.2f}"})
+
+
+async def _whole(begun: _Begun) -> tuple[str, list[CitedPart]]:
+    """The answer and its parts, as its guardrail lets them through; a message that stands in its place cites nothing."""
     texts, parts = list[str](), list[CitedPart]()
     async with aclosing(begun.answer.items(False)) as items:
         async for item in items:
@@ -66,13 +84,19 @@ async def retrieve_and_generate(house: "House", call: Call) -> Answered:
             else:
                 texts.append(item)
     text = "".join(texts)
-    await _keep(house, begun, text)
-    members = {
-        "sessionId": begun.talk.id,
-        "output": {"text": text},
-        "citations": [begun.citation(part) for part in parts],
-    }
-    return Answer(members, headers={**begun.headers, SUPPORTED: f"{supported_share(parts):.2f}"})
+    if begun.guard is None or begun.guard.instead is not None:
+        return text, parts
+    assessed = await begun.guard.take_output(text, [passage.text for passage in begun.answer.passages])
+    (shown,) = assessed.outputs
+    if assessed.outcome is GuardOutcome.BLOCKED:
+        return shown, []
+    return shown, [_masked_part(part, shown, list(assessed.assessment.places)) for part in parts]
+
+
+def _masked_part(part: CitedPart, shown: str, places: list[FoundPlace]) -> CitedPart:
+    """A part as it stands in the masked answer."""
+    start, end = masked_place(places, part.start), masked_place(places, part.start + len(part.text))
+    return replace(part, text=shown[start:end], start=start)
 
 
 async def retrieve_and_generate_stream(house: "House", call: Call) -> Answered:
@@ -81,7 +105,19 @@ async def retrieve_and_generate_stream(house: "House", call: Call) -> Answered:
 
 
 async def _events(house: "House", begun: _Begun) -> AsyncGenerator[dict[str, Any], None]:
-    """Text as it is made, and behind each sentence its citation, also in the member that older clients read."""
+    """Text as it is made, and behind each sentence its citation, also in the member that older clients read.
+
+    An answer with a guardrail is shown when it is whole: it is held against the passages as a whole.
+    """
+    if begun.guard is not None:
+        text, parts = await _whole(begun)
+        await _keep(house, begun, text)
+        yield {"output": {"text": text}}
+        for part in parts:
+            citation = begun.citation(part)
+            yield {"citation": {"citation": citation, **citation}}
+        yield {"guardrail": {"action": guardrail_action(begun.guard)}}
+        return
     texts = list[str]()
     async with aclosing(begun.answer.items(True)) as items:
         async for item in items:
@@ -99,11 +135,35 @@ async def _begin(house: "House", call: Call) -> _Begun:
     scope = TalkScope(owner=call.caller.principal, region=call.region, subject=asked.subject)
     talk = await house.ask(_resumed, house, call.params.get("sessionId"), scope)
     model = await to_thread.run_sync(answering_model, house, call, asked.model_arn, asked.settings.answering)
+    guard = await opened_guard(house, call, asked.guardrail)
+    if guard is not None:
+        asked = replace(asked, text=await guarded_question(guard, asked.text))
+        if guard.instead is not None:
+            message = guard.instead.text
+            return _Begun(
+                talk=talk,
+                question=asked.text,
+                model=model,
+                answer=PlannedAnswer(mode=AnswerMode.EXTRACTIVE, passages=(), items=lambda _: _message(message)),
+                custom={},
+                settings=asked.settings,
+                guard=guard,
+            )
     async with _opened(house, call, asked) as opened:
         answer = await answering.plan(_question(house, call, asked, talk, model, opened))
     return _Begun(
-        talk=talk, question=asked.text, model=model, answer=answer, custom=opened.custom, settings=asked.settings
+        talk=talk,
+        question=asked.text,
+        model=model,
+        answer=answer,
+        custom=opened.custom,
+        settings=asked.settings,
+        guard=guard,
     )
+
+
+async def _message(text: str) -> AsyncGenerator[AnswerItem, None]:
+    yield text
 
 
 def _resumed(house: "House", talk_id: str | None, scope: TalkScope) -> Talk:
@@ -111,6 +171,8 @@ def _resumed(house: "House", talk_id: str | None, scope: TalkScope) -> Talk:
 
 
 async def _keep(house: "House", begun: _Begun, text: str) -> None:
+    if begun.guard is not None and begun.guard.instead is not None:
+        return  # what was blocked is no turn of a talk, where the model would see it again
     turn = TalkTurn(question=begun.question, answer=text)
     await to_thread.run_sync(lambda: house.talks.add(begun.talk, turn, now=house.clock.now()))
 

@@ -7,9 +7,10 @@ from anyio import to_thread
 
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
+from outcrop.api.knowledge.guarded_questions import guarded_question, guardrail_action, opened_guard
 from outcrop.api.knowledge.searching import open_search
-from outcrop.errors import Invalid
 from outcrop.knowledge import retrieving
+from outcrop.knowledge.answering.questioning import guardrail_of
 from outcrop.knowledge.passage_members import result_of
 from outcrop.knowledge.retrieving import MOST_RESULTS, RetrievalPlan
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 async def retrieve(house: "House", call: Call) -> Answered:
     """A page of passages, the best first. Every page is searched anew for its token: nothing is kept of a request."""
     params = call.params
-    if params.get("guardrailConfiguration"):
-        raise Invalid("guardrailConfiguration: guardrails are not built in Outcrop yet. Leave it out.")
     query = retrieving.read_query(params["retrievalQuery"])
+    guard = await opened_guard(house, call, guardrail_of(params))
+    if guard is not None:
+        query = await guarded_question(guard, query)
+        if guard.instead is not None:
+            return {"retrievalResults": [], "guardrailAction": guardrail_action(guard)}
     plan = retrieving.read_plan(params.get("retrievalConfiguration"), at="retrievalConfiguration")
     place = int(page_tokens.read(call) or 0)
     opened = await to_thread.run_sync(open_search, house, call, params["knowledgeBaseId"], plan.reranking)
@@ -33,6 +37,7 @@ async def retrieve(house: "House", call: Call) -> Answered:
     return {
         "retrievalResults": [result_of(each, opened.custom) for each in found[place:end]],
         "nextToken": page_tokens.write(call, str(end)) if more else None,
+        "guardrailAction": guardrail_action(guard),
     }
 
 

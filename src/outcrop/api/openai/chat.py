@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from outcrop.api.bedrock import guarding
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking
 from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
@@ -42,11 +43,12 @@ async def create_chat_completion(house: House, call: Call) -> Answered:
     name = call.params[BODY]["model"]
     settled = settle(call.params[BODY], unserved=_UNSERVED, only=_ONLY)
     if settled.body.get("echo", False) is not False:
+        guarding.check_unguarded(call, "echo tells the log probabilities of the prompt. Leave it out.")
         return await score_last_message(house, call, name, settled)
     settled.body.pop("echo", None)
     asked = read_chat(settled.body)
     target = await invoking.target_of(house, call, name)
-    prepared = await invoke.prepare_asked(target, _dialect(settled), asked, now=house.clock.now())
+    prepared = await guarding.prepared_asked(house, call, target, _dialect(settled), asked, config=settled.guardrail)
     return await answer_with(call, prepared, settled)
 
 

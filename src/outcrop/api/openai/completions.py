@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from outcrop.api.bedrock import guarding
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking, refusals
 from outcrop.api.openai.chat import answer_with
@@ -60,14 +61,16 @@ async def create_completion(house: House, call: Call) -> Answered:
     check(_BODY, settled.body)
     _check_together(settled)
     target = await invoking.target_of(house, call, name)
+    if len(prompts) > 1 or settled.body.get("echo"):
+        guarding.check_unguarded(call, "it looks at one prompt, and no answer repeats it. Send one, without echo.")
     if _scores_prompts(settled):
         counts = [uncounted] * len(prompts) if settled.body.get("max_tokens") != 0 else _counts(call, len(prompts))
         echoed = await echoed_prompts(target, prompts, settled.body["logprobs"], counts)
         if settled.body.get("max_tokens") == 0:
             return _prompts_alone(house, call, target, echoed)
-        prepared = [await _prepared(house, target, TokensPrompt(ids=each.ids), settled, each) for each in echoed]
+        prepared = [await _prepared(house, call, target, TokensPrompt(ids=each.ids), settled, each) for each in echoed]
     else:
-        prepared = [await _prepared(house, target, prompt, settled) for prompt in prompts]
+        prepared = [await _prepared(house, call, target, prompt, settled) for prompt in prompts]
     num_choices = settled.body.get("n", 1)
     all_prepared = [
         replace(each, started=replace(each.started, id=prepared[0].started.id, index=number * num_choices))
@@ -79,10 +82,16 @@ async def create_completion(house: House, call: Call) -> Answered:
 
 
 async def _prepared(
-    house: House, target: TextTarget, prompt: Prompt, settled: Settled, echoed: EchoedPrompt | None = None
+    house: House,
+    call: Call,
+    target: TextTarget,
+    prompt: Prompt,
+    settled: Settled,
+    echoed: EchoedPrompt | None = None,
 ) -> PreparedInvocation:
     dialect = _dialect(settled, target, prompt, echoed)
-    return await invoke.prepare_asked(target, dialect, _asked(settled, prompt), now=house.clock.now())
+    asked = _asked(settled, prompt)
+    return await guarding.prepared_asked(house, call, target, dialect, asked, config=settled.guardrail)
 
 
 def _scores_prompts(settled: Settled) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
+from outcrop.api.bedrock import guarding
 from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import invoking, refusals
@@ -45,6 +46,7 @@ async def create_embeddings(house: House, call: Call) -> Answered:
     problems = _BODY.violations(settled.body, "#")
     if problems or settled.streams:
         raise Malformed(problems or ["#: extraneous key [stream] is not permitted"])
+    guarding.check_unguarded(call, "it looks at text that a model writes, and this one writes none. Leave it out.")
     texts = _texts(settled.body["input"])
     target = await _target(house, call, name)
     kind = settled.body.get("input_type")

@@ -6,7 +6,7 @@ is an InvokeModel, an uploaded file a PutObject, a fine-tuning job a CreateModel
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -43,6 +43,8 @@ class EndpointRequest:
     body: Mapping[str, Any]
     "Without members that are null: to OpenAI, they are absent."
     raw: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    "Names in lower case."
 
 
 class MeantOperation(NamedTuple):

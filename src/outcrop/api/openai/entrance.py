@@ -75,6 +75,7 @@ class OpenAiRequests:
             query=_query(visit.request),
             body=_object(raw) if endpoint.takes is Takes.JSON else {},
             raw=raw,
+            headers=visit.request.headers,
         )
 
 

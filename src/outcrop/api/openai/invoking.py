@@ -39,7 +39,20 @@ def mean_invocation(house: House, asked: EndpointRequest) -> MeantOperation:
     metadata = asked.body.get("metadata")
     told = {"requestMetadata": metadata_of(metadata)} if metadata is not None else {}
     params = {"modelId": model_id, "body": asked.raw, **told}
-    return MeantOperation(operation, params, region)
+    return MeantOperation(operation, params | _guardrail(asked), region)
+
+
+_GUARDRAIL_HEADERS = {
+    "x-amzn-bedrock-guardrailidentifier": "guardrailIdentifier",
+    "x-amzn-bedrock-guardrailversion": "guardrailVersion",
+    "x-amzn-bedrock-trace": "trace",
+}
+"As InvokeModel has them."
+
+
+def _guardrail(asked: EndpointRequest) -> dict[str, str]:
+    """The guardrail that the headers of a request name."""
+    return {member: asked.headers[name] for name, member in _GUARDRAIL_HEADERS.items() if asked.headers.get(name)}
 
 
 def model_in(body: Mapping[str, Any]) -> str:

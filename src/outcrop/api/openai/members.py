@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outcrop.api.openai import refusals
+from outcrop.guardrails.inputs import BODY_CONFIG
 from outcrop.invocation.schema import Flag, Malformed, Struct
 
 HINTS = ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata")
@@ -24,6 +25,8 @@ class Settled:
     streams: bool
     tells_usage: bool
     "Whether the last chunk of a stream tells the tokens."
+    guardrail: Any = None
+    "What the body says of the guardrail that its headers name."
 
 
 def settle(body: Mapping[str, Any], *, unserved: Mapping[str, str], only: Mapping[str, tuple[Any, ...]]) -> Settled:
@@ -45,11 +48,12 @@ def settle(body: Mapping[str, Any], *, unserved: Mapping[str, str], only: Mappin
         raise Malformed(problems)
     if (options or {}).get("include_obfuscation"):
         raise refusals.unserved("stream_options.include_obfuscation", "chunks are not padded here. Leave it out.")
-    taken = {"model", "stream", "stream_options", *HINTS, *only}
+    taken = {"model", "stream", "stream_options", BODY_CONFIG, *HINTS, *only}
     return Settled(
         body={name: value for name, value in body.items() if name not in taken},
         streams=streams,
         tells_usage=bool((options or {}).get("include_usage")),
+        guardrail=body.get(BODY_CONFIG),
     )
 
 

@@ -63,6 +63,8 @@ class Understood:
     streams: bool
     stores: bool
     tells_logprobs: bool
+    guardrail: Any
+    "What the body says of the guardrail that its headers name."
     echoed: dict[str, Any]
 
 
@@ -84,6 +86,7 @@ def understand(body: Mapping[str, Any]) -> Understood:
         streams=settled.streams,
         stores=settled.body.get("store", True),
         tells_logprobs=tells_logprobs,
+        guardrail=settled.guardrail,
         echoed=_echoed(body),
     )
 
@@ -108,13 +111,14 @@ def finished(
     begun: Mapping[str, Any], started: Started, answer: Finished, output: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """The whole response."""
-    cut = answer.finish in (Finish.MAX_TOKENS, Finish.CONTEXT)
+    reasons = {Finish.MAX_TOKENS: "max_output_tokens", Finish.CONTEXT: "max_output_tokens"}
+    cut = {**reasons, Finish.GUARDRAIL: "content_filter"}.get(answer.finish)
     if cut and output:
         output = [*output[:-1], {**output[-1], "status": "incomplete"}]
     return {
         **begun,
         "status": "incomplete" if cut else "completed",
-        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "incomplete_details": {"reason": cut} if cut else None,
         "output": output,
         "usage": {
             "input_tokens": started.num_input_tokens,

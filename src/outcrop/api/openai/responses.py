@@ -10,6 +10,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from outcrop.api.bedrock import guarding
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking, pages, refusals, response_members, stored_files, stored_responses
 from outcrop.api.openai.endpoint import BODY, LABEL, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
@@ -52,7 +53,8 @@ async def create_response(house: House, call: Call) -> Answered:
     system = [{"role": "system", "content": instructions}] if instructions else []
     asked = read_chat({**understood.chat, "messages": [*system, *messages]})
     target = await invoking.target_of(house, call, body["model"])
-    prepared = await invoke.prepare_asked(target, OPENAI_CHAT, asked, now=house.clock.now())
+    config = understood.guardrail
+    prepared = await guarding.prepared_asked(house, call, target, OPENAI_CHAT, asked, config=config)
     making = _Making(
         house=house,
         call=call,

@@ -28,6 +28,7 @@ _REASONS = {
     Finish.CONTEXT: "model_context_window_exceeded",
     Finish.STOP_SEQUENCE: "stop_sequence",
     Finish.TOOL_USE: "tool_use",
+    Finish.GUARDRAIL: "end_turn",
 }
 _LEAST_BUDGET = 1024
 

@@ -32,6 +32,7 @@ _REASONS = {
     Finish.END: "COMPLETE",
     Finish.STOP_SEQUENCE: "COMPLETE",
     Finish.TOOL_USE: "COMPLETE",
+    Finish.GUARDRAIL: "ERROR_TOXIC",
     Finish.MAX_TOKENS: "MAX_TOKENS",
     Finish.CONTEXT: "MAX_TOKENS",
 }

@@ -87,6 +87,7 @@ _REASONS = {
     Finish.CONTEXT: "max_tokens",
     Finish.STOP_SEQUENCE: "stop_sequence",
     Finish.TOOL_USE: "tool_use",
+    Finish.GUARDRAIL: "guardrail_intervened",
 }
 
 

@@ -54,6 +54,8 @@ def sampling_of(body: Body) -> SamplingOptions:
 def finish_reason(finished: Finished) -> str:
     if finished.finish is Finish.TOOL_USE:
         return "tool_calls"
+    if finished.finish is Finish.GUARDRAIL:
+        return "content_filter"
     return "length" if finished.finish in (Finish.MAX_TOKENS, Finish.CONTEXT) else "stop"
 
 

@@ -32,6 +32,7 @@ _REASONS = {
     Finish.CONTEXT: "LENGTH",
     Finish.STOP_SEQUENCE: "STOP_CRITERIA_MET",
     Finish.TOOL_USE: "FINISH",
+    Finish.GUARDRAIL: "CONTENT_FILTERED",
 }
 
 

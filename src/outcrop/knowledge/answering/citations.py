@@ -105,6 +105,31 @@ class Evidence:
             cited = await self._by_meaning(sentence.text, claim, self._closeness)
         return CitedPart(text=sentence.text, start=sentence.start, cited=cited)
 
+    async def support(self, sentence: AnswerSentence) -> float | None:
+        """How well the passages support a sentence, from 0 to 1; None for one that claims nothing."""
+        cited = await self.cite(sentence)
+        if not cited.is_claim:
+            return None
+        return 1.0 if cited.cited else max(self._scores(sentence.text, terms_of(sentence.text)).values(), default=0.0)
+
+    def relevance(self, answer: Iterable[str]) -> float:
+        """The share of the question that an answer's sentences speak of, with what the passages say of the same.
+
+        So a short answer to a long question is about it too, where a passage ties the two together. 1 for a question
+        without terms of its own.
+        """
+        asked, told = self._question.terms, set[str]()
+        for sentence in answer:
+            claim = terms_of(sentence)
+            bearing = [each for each in self._stretches if claim.terms and self._covered(claim, each.found) >= SUPPORTED]
+            # The shortest: two sentences in a row hold what each of them does, and speak of more.
+            shortest = min(bearing, key=lambda stretch: len(stretch.found.terms), default=None)
+            told |= claim.terms | (shortest.found.terms if shortest is not None else set())
+        if not self._stretches:
+            return len(asked & told) / len(asked) if asked else 1.0
+        whole = sum(map(self._weight, asked))
+        return sum(map(self._weight, asked & told)) / whole if whole else 1.0
+
     def _scores(self, text: str, claim: TermSet) -> dict[int, float]:
         """How well each passage supports a claim, of those that contradict it in nothing."""
         plain = _plain(text).strip(" .。")

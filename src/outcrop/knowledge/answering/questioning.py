@@ -42,6 +42,8 @@ class Questioned:
     template: PromptTemplate
     settings: WritingSettings
     orchestration: Orchestration
+    guardrail: tuple[str, str] | None = None
+    "The id and the version of the guardrail that looks at question and answer."
 
     @property
     def subject(self) -> str:
@@ -68,8 +70,15 @@ def read_question(params: Mapping[str, Any]) -> Questioned:
         model_arn=config["modelArn"],
         template=read_generation(generation.get("promptTemplate"), at=f"{place}.promptTemplate"),
         settings=read_settings(generation, at=place),
+        guardrail=guardrail_of(generation),
         **read(config, at),
     )
+
+
+def guardrail_of(config: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The guardrail that a configuration names, and its version."""
+    named = config.get("guardrailConfiguration")
+    return None if not named else (named["guardrailId"], named["guardrailVersion"])
 
 
 def _chosen(given: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], str]:

@@ -69,6 +69,8 @@ class RoleKnowledge:
         """Raises Invalid, NotFound for a question that cannot be asked, or not under this role."""
         if GENERATING in params:
             asked = read_question(params)
+            if asked.guardrail is not None:
+                raise _unguarded()
             if not isinstance(asked.sources, str):
                 raise Invalid(
                     f"{GENERATING}.externalSourcesConfiguration: a job asks knowledge bases. Put the document into one."
@@ -79,6 +81,8 @@ class RoleKnowledge:
                 models.check_may_invoke(self.house, self.role_arn, asked.model_arn)
             self._check_reranking(asked.retrieval.reranking)
             return
+        if params.get("guardrailConfiguration"):
+            raise _unguarded()
         retrieving.read_query(params["retrievalQuery"])
         plan = retrieving.read_plan(params.get("retrievalConfiguration"), at="retrievalConfiguration")
         self._check_base(params["knowledgeBaseId"])
@@ -167,3 +171,7 @@ class RoleKnowledge:
             raise Invalid(
                 f"The role {self.role_arn} does not allow {action} on {resource}; allow it with iam.put_role_policy."
             )
+
+
+def _unguarded() -> Invalid:
+    return Invalid("guardrailConfiguration: a job asks without guardrails in Outcrop. Leave guardrailConfiguration out.")

@@ -92,10 +92,6 @@ def _answering(told: Any, at: str) -> str | None:
 
 def _check_real(given: Mapping[str, Any], at: str) -> None:
     """Raises Invalid for members of a service that is not built: whoever asks for it relies on it."""
-    if given.get("guardrailConfiguration"):
-        raise Invalid(
-            f"{at}.guardrailConfiguration: guardrails are not built in Outcrop yet. Leave guardrailConfiguration out."
-        )
     if (given.get("performanceConfig") or {}).get("latency", "standard") != "standard":
         raise Invalid(
             f"{at}.performanceConfig.latency: there is one latency here, the standard one. Leave performanceConfig out."
