@@ -16,7 +16,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get i
 
 WIDER_THAN_THE_WINDOW = "() => document.documentElement.scrollWidth > innerWidth"
 HAS_FOCUS = "(selector) => document.activeElement.matches(selector)"
-_PAGES = ("/", "/models", "/data", "/customize", "/jobs", "/deployments", "/playground")
+_PAGES = (
+    "/", "/models", "/data", "/customize", "/jobs", "/deployments", "/playground",
+    "/models/bring", "/data/recipes", "/data/recipes/verse", "/tasks", "/jobs/overlay",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,42 @@ def test_a_newcomer_gets_from_a_file_to_a_model_that_is_compared(page: Any, hous
     assert page.url.count("model=") == 2
 
 
+def test_a_job_is_found_in_the_list_read_on_its_page_and_laid_over_another(page: Any, house: Installed) -> None:
+    # Given the job of the walk, found by its kind and a part of its name
+    page.goto(f"{page.home}/jobs?kind=batch")
+    page.wait_for_selector("text=No job is like this.")
+    page.goto(f"{page.home}/jobs?kind=customization&name=alke")
+    tab_to(page, "tbody input[type=checkbox]")
+    page.keyboard.press("Space")
+    page.evaluate("window.before = document.querySelector('tbody')")
+    page.wait_for_function("document.querySelector('tbody') !== window.before")  # the list was sent anew
+    assert page.is_checked("tbody input[type=checkbox]")
+    # When it is laid on the chart, its curve has a point for each step, under an address of its own
+    page.click("#overlay")
+    page.wait_for_selector(".plot polyline.line-1")
+    (job,) = house.client("bedrock").list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert f"job={job['jobArn'].split(':')[0]}" in page.url
+    # And its own page tells answers, events, and checkpoints that become models
+    page.click("tbody a >> nth=0")
+    page.wait_for_selector("h1:has-text('walked')")
+    steps = int(page.inner_text(".figures dd >> nth=0"))
+    assert len(page.get_attribute(".plot polyline.line-1 >> nth=0", "points").split()) == steps
+    assert "Question" in page.inner_text(".asked-prompt >> nth=0")
+    page.click("#earlier > summary")
+    page.click("#log")
+    page.wait_for_selector(".log li")
+    page.go_back()
+    page.click("button[id^=checkpoint-] >> nth=0")
+    page.wait_for_selector("#deploy")
+    assert "/models/custom" in page.url
+    page.wait_for_selector(".dataset:has-text('s3://walk/train.jsonl')")
+    page.fill("input[name=key]", "for")
+    page.fill("input[name=value]", "verses")
+    page.click("main form[action$='/models/tag'] button >> nth=-1")
+    page.wait_for_selector("text=for = verses")
+    assert page.told == []
+
+
 def test_every_page_speaks_japanese_fits_a_phone_and_asks_nobody_else(page: Any) -> None:
     page.goto(f"{page.home}/models")
     page.click("tbody a")
@@ -130,7 +169,8 @@ def test_every_page_speaks_japanese_fits_a_phone_and_asks_nobody_else(page: Any)
         page.goto(f"{page.home}{path}")
         headings.append(page.inner_text("h1"))
         assert not page.evaluate(WIDER_THAN_THE_WINDOW), path
-    assert headings[1:] == ["モデル", "データ", "モデルをカスタマイズ", "ジョブ", "デプロイ", "プレイグラウンド"]
+    assert headings[1:7] == ["モデル", "データ", "モデルをカスタマイズ", "ジョブ", "デプロイ", "プレイグラウンド"]
+    assert headings[7:] == ["モデルを追加", "レシピ", "和歌", "タスク", "ジョブの重ね合わせ"]
     page.click(".theme-dark")
     page.wait_for_selector("html[data-theme=dark]")
     page.click("text=サインアウト")

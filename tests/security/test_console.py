@@ -14,7 +14,10 @@ from tests.support.patience import eventually
 from tests.support.servers import Running
 from tests.support.vault import BUCKET
 
-PAGES = ("/", "/models", "/data", "/customize", "/jobs", "/deployments", "/playground")
+PAGES = (
+    "/", "/models", "/models/bring", "/data", "/data/recipes", "/data/recipes/verse", "/customize", "/jobs", "/jobs/overlay",
+    "/tasks", "/deployments", "/playground",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_a_name_that_was_made_to_point_here_is_no_host(console: RunningConsole, 
     assert admin.get("/", headers={"host": f"localhost:{console.settings.console_port}"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/data/make", "/models/deploy", "/models/delete", "/jobs/stop", "/customize", "/deployments/delete", "/sign-out"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/data/make", "/models/deploy", "/models/delete", "/models/bring", "/models/export", "/models/forget", "/models/tag", "/data/recipes", "/tasks/stop", "/jobs/stop", "/jobs/checkpoint", "/customize", "/deployments/delete", "/sign-out"])  # fmt: skip
 @pytest.mark.parametrize("token", ["", "of another session"])
 def test_nothing_is_changed_without_the_sessions_token(admin: httpx.Client, path: str, token: str) -> None:
     answer = admin.post(path, data={"token": token, "bucket": "without-token", "arn": "x"})

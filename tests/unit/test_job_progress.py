@@ -60,7 +60,7 @@ def test_everything_can_be_read_while_the_job_runs(house: JobHouse, at_once: Non
     house.work(job, report=look)
     (while_running,) = seen
     assert while_running[:2] == ("InProgress", [0, 1, 2, 3])
-    assert while_running[2][:5] == ["report", "plan", "start", "evaluation", "step"]
+    assert while_running[2][:6] == ["report", "plan", "start", "evaluation", "answers", "step"]
     assert house.context.jobs.get(job).status == "Completed"
 
 
@@ -68,8 +68,12 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
     job = house.create("told")
     house.work(job)
     events = house.events(job)
-    kinds = [event["event"] for event in events]
-    # 2 epochs of 3 steps, each evaluated
+    answered = [event for event in events if event["event"] == "answers"]
+    assert answered[0]["step"] == 0
+    assert answered[0]["answers"][0]["prompt"].startswith("Question 0: what is 0?")
+    assert answered[0]["answers"][0]["expected"] == " It is 0."
+    # 2 epochs of 3 steps, each evaluated; which evaluations are answered is a matter of time
+    kinds = [event["event"] for event in events if event["event"] != "answers"]
     one = ["step", "evaluation", "checkpoint"]
     assert kinds == ["report", "plan", "start", "evaluation", *one * 6, "end"]
     assert events[0]["uri"] == f"s3://{BUCKET}/{house.folder(job)}/preflight/report.html"

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from outcrop.console import language as languages
 from outcrop.console import live, playground_stream, signing_in, uploading
 from outcrop.console.guard import SAFE, ConsoleGuard
-from outcrop.console.pages import customize, data, deployments, home, jobs, models, playground
+from outcrop.console.pages import bring, customize, data, deployments, home, jobs, models, playground, recipes, tasks
 from outcrop.console.sessions import COOKIE, ConsoleSessions
 from outcrop.console.user_client import DENIED, KEY_ENDED
 from outcrop.console.visit import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, ConsoleVisit
@@ -57,6 +57,16 @@ class Console:
             Route("/models/deploy", self._closed(models.deploy), methods=["POST"]),
             Route("/models/delete", self._closed(models.delete), methods=["POST"]),
             Route("/data", self._closed(data.show)),
+            Route("/data/recipes", self._closed(recipes.show)),
+            Route("/data/recipes", self._closed(recipes.run), methods=["POST"]),
+            Route("/data/recipes/{recipe}", self._closed(recipes.show_one)),
+            Route("/tasks", self._closed(tasks.show)),
+            Route("/tasks/stop", self._closed(tasks.stop), methods=["POST"]),
+            Route("/models/bring", self._closed(bring.show)),
+            Route("/models/bring", self._closed(bring.bring), methods=["POST"]),
+            Route("/models/export", self._closed(bring.export), methods=["POST"]),
+            Route("/models/forget", self._closed(bring.forget), methods=["POST"]),
+            Route("/models/tag", self._closed(models.tag), methods=["POST"]),
             Route("/data/make", self._closed(data.make), methods=["POST"]),
             Route("/data/upload", self._streaming(uploading.upload), methods=["PUT"]),
             Route("/data/report", self._closed(data.report)),
@@ -66,6 +76,9 @@ class Console:
             Route("/customize/estimate", self._closed(customize.estimate)),
             Route("/jobs", self._closed(jobs.show)),
             Route("/jobs/stop", self._closed(jobs.stop), methods=["POST"]),
+            Route("/jobs/checkpoint", self._closed(jobs.take_checkpoint), methods=["POST"]),
+            Route("/jobs/overlay", self._closed(jobs.show_overlay)),
+            Route("/jobs/log", self._closed(jobs.show_log)),
             Route("/jobs/{job}", self._closed(jobs.show_one)),
             Route("/deployments", self._closed(deployments.show)),
             Route("/deployments/delete", self._closed(deployments.delete), methods=["POST"]),

@@ -14,12 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from outcrop.console.pages import deployments, home, jobs
+from outcrop.console.pages import deployments, home, jobs, models, tasks
 from outcrop.console.sessions import ConsoleSession, ConsoleSessions
 from outcrop.console.user_client import KEY_ENDED
 from outcrop.console.visit import ConsoleVisit
 
 _EVERY_S = 1.0
+_EVERY_S_OF = {"jobs": 2.0}
+"Of a page that asks many lists at once."
 _LONGEST_S = 3600
 _SILENCE = 15
 "Turns without a change until a comment is sent, by which a browser that left is noticed."
@@ -27,6 +29,10 @@ LIVING: dict[str, Callable[[ConsoleVisit], str]] = {
     "home": home.living,
     "jobs": jobs.living,
     "job": jobs.living_one,
+    "other_job": jobs.living_other,
+    "overlay": jobs.living_overlay,
+    "tasks": tasks.living,
+    "model_state": models.living_state,
     "deployments": deployments.living,
 }
 
@@ -48,7 +54,8 @@ async def stream(visit: ConsoleVisit, house: LiveHouse) -> Response:
         return PlainTextResponse("page: there is no such living page.\n", 404)
     if not visit.session.may_stream():
         return PlainTextResponse("Too many tabs are open at once.\n", 429)
-    events = _counted(visit.session, _events(visit, house, living))
+    every_s = _EVERY_S_OF.get(visit.asked("page"), _EVERY_S)
+    events = _counted(visit.session, _events(visit, house, living, every_s))
     return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
@@ -61,9 +68,11 @@ async def _counted(session: ConsoleSession, events: AsyncIterator[str]) -> Async
         session.streams -= 1
 
 
-async def _events(visit: ConsoleVisit, house: LiveHouse, living: Callable[[ConsoleVisit], str]) -> AsyncIterator[str]:
+async def _events(
+    visit: ConsoleVisit, house: LiveHouse, living: Callable[[ConsoleVisit], str], every_s: float
+) -> AsyncIterator[str]:
     before, silent = "", 0
-    for _ in range(int(_LONGEST_S / _EVERY_S)):
+    for _ in range(int(_LONGEST_S / every_s)):
         if house.is_stopping:
             return
         if house.visit(visit.request, is_use=False).session is not visit.session:
@@ -85,4 +94,4 @@ async def _events(visit: ConsoleVisit, house: LiveHouse, living: Callable[[Conso
             yield f"data: {json.dumps(now)}\n\n"
         elif silent % _SILENCE == 0:
             yield ": here\n\n"
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(every_s)

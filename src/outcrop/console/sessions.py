@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from outcrop.console.user_client import UserClient
+from outcrop.console.watched_job import WatchedJobs
 
 COOKIE = "outcrop_console"
 LASTS_S = 12 * 3600
@@ -30,6 +31,8 @@ class ConsoleSession:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     "It comes with each request that changes something; pages of other origins cannot read it."
     streams: int = 0
+    watched: WatchedJobs = field(default_factory=WatchedJobs)
+    "The jobs it looks at: a page that is loaded again, or sent as it changes, reads what is new."
 
     def may_stream(self) -> bool:
         return self.streams < _MOST_STREAMS

@@ -97,9 +97,9 @@ class UserClient:
         more = answer.get("nextToken") or answer.get("NextToken") or answer.get("NextContinuationToken") or ""
         return Listed(answer.get(member, []), more=more)
 
-    def own(self, path: str, query: Mapping[str, str | list[str]]) -> Any:
-        """The JSON of a GET under `/outcrop/`. Raises ClientError, as the services' operations do."""
-        request = AWSRequest(method="GET", url=f"{self.endpoint}{path}?{urlencode(query, doseq=True)}")
+    def own(self, path: str, query: Mapping[str, str | list[str]], *, method: str = "GET") -> Any:
+        """The JSON of a request under `/outcrop/`. Raises ClientError, as the services' operations do."""
+        request = AWSRequest(method=method, url=f"{self.endpoint}{path}?{urlencode(query, doseq=True)}")
         SigV4Auth(self._credentials, "outcrop", self.region).add_auth(request)
         answer = self._http.send(request.prepare())
         try:

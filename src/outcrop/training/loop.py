@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import gradient_checkpointing
+from outcrop.network import gradient_checkpointing, load
 from outcrop.network.adapters.linear import Routing
 from outcrop.network.adapters.method import Full
 from outcrop.network.fast.swap_in import swap_in
+from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import divergence
 from outcrop.training.checkpoints import output
 from outcrop.training.checkpoints.checkpointer import Checkpointer
@@ -37,6 +38,7 @@ from outcrop.training.estimate import machine
 from outcrop.training.estimate.flops import step_cost
 from outcrop.training.evaluation import score
 from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.held_out_answers import HeldOutPrompts, can_answer, prompts_of
 from outcrop.training.metrics import (
     Hooks,
     ModelCheckpoint,
@@ -69,6 +71,8 @@ class Run(NamedTuple):
     throughput: Throughput
     parity: dict[int, str]
     "By number of steps: what the parity file of a model checkpoint holds, made in this process."
+    prompts: HeldOutPrompts | None = None
+    "The held-out prompts that are answered at evaluations; None where nobody listens, or none can be."
 
 
 def begin(
@@ -85,10 +89,14 @@ def begin(
     hooks.on_start(start_of(trained, history, ranks, peak_flops=ranks.sum(machine.matmul_flops())))
     saves = checkpoint_schedule(plan, num_bytes=size_of(task, trained))
     throughput = Throughput(remaining_work(data, plan, saves))
+    prompts, is_new = _prompts(task, hooks, trained, data, ranks), history is None
     if history is None:
         history = _begin(trained, data, task.hyper, hooks, ranks, throughput)
         checkpointer.write(history)  # the base's scores may have taken longer than many a step
-    return Run(task, hooks, trained, data, plan, history, checkpointer, ranks, saves, throughput, {})
+    run = Run(task, hooks, trained, data, plan, history, checkpointer, ranks, saves, throughput, {}, prompts)
+    if is_new and history.evaluations:
+        _answer(run)
+    return run
 
 
 def to_the_end(run: Run) -> TrainingResult:
@@ -177,6 +185,26 @@ def _begin(
     return history
 
 
+def _prompts(
+    task: TrainingTask, hooks: Hooks, trained: Trained, data: TrainingData, ranks: Ranks
+) -> HeldOutPrompts | None:
+    if hooks.on_answers is None or not ranks.is_first or not data.evaluated or not can_answer(trained):
+        return None
+    context_length = task.context_length or load.context_length(task.base_dir)
+    prompts = prompts_of(data.evaluated, context_length=context_length)
+    return HeldOutPrompts(prompts, Tokenizer.open(task.base_dir)) if prompts else None
+
+
+def _answer(run: Run) -> None:
+    """The held-out prompts, answered by the weights as they stand."""
+    if run.prompts is None or run.hooks.on_answers is None:
+        return
+    with run.throughput.answering():
+        answers = run.prompts.answers(run.trained)
+    if answers:
+        run.hooks.on_answers(len(run.history.steps), answers)
+
+
 def _train(run: Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history = run.history
@@ -225,6 +253,7 @@ def _evaluate(run: Run) -> float:
         result, epoch=last.epoch, threshold=hyper.threshold, weights=trained.weights.copy()
     )
     run.hooks.on_evaluation(evaluation)
+    _answer(run)
     return result.loss
 
 

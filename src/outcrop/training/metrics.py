@@ -1,7 +1,7 @@
 """Metrics of a run, while it goes and when it is over. All losses are nats per supervised token."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -138,6 +138,15 @@ class ValidatorResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOutAnswer:
+    """A held-out prompt, what its record goes on with, and what the network answers as it stands."""
+
+    prompt: str
+    expected: str
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingResult:
     """How a run ended. The lists are complete, also when the run was interrupted and taken up again."""
 
@@ -173,6 +182,8 @@ class Hooks:
     on_progress: Callable[[Progress], None] = lambda _progress: None
     on_step: Callable[[StepMetrics], None] = lambda _step: None
     on_evaluation: Callable[[EvaluationMetrics], None] = lambda _evaluation: None
+    on_answers: Callable[[int, Sequence[HeldOutAnswer]], None] | None = None
+    "Told, after so many steps, the answers to held-out prompts; nothing is answered where nobody listens."
     on_checkpoint: Callable[[ModelCheckpoint, Path], None] = lambda _checkpoint, _folder: None
     "The folder is whole; it is removed when the call is over."
     on_note: Callable[[str], None] = lambda _sentence: None

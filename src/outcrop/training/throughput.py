@@ -69,14 +69,14 @@ class Throughput:
     def __init__(self, ahead: RemainingWork, *, now: Callable[[], float] = time.monotonic) -> None:
         self._ahead = ahead
         self._now = now
-        self._evaluations, self._others, self._saves = MeanTime(), MeanTime(), MeanTime()
+        self._evaluations, self._others, self._saves, self._answers = (MeanTime() for _ in range(4))
         self._before_s = 0.0
         self.begin(tokens_done=0)
 
     def begin(self, *, tokens_done: int) -> None:
         """The steps begin, or go on; what was timed before them stays."""
         self._began = self._now()
-        self._before_s = self._evaluations.total_s + self._others.total_s + self._saves.total_s
+        self._before_s = self._timed_s
         self._tokens_before = self._tokens_done = tokens_done
 
     @contextmanager
@@ -97,6 +97,16 @@ class Throughput:
         with self._timing(self._saves):
             yield
 
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Held-out prompts are answered: it is no step's time, and too little to be foreseen."""
+        with self._timing(self._answers):
+            yield
+
+    @property
+    def _timed_s(self) -> float:
+        return sum(each.total_s for each in (self._evaluations, self._others, self._saves, self._answers))
+
     def after(self, step: StepMetrics) -> Progress:
         self._tokens_done += step.tokens
         seconds = max(self._now() - self._began, 1e-9)
@@ -112,7 +122,7 @@ class Throughput:
     def _seconds_left(self, seconds: float, steps_done: int) -> float:
         """The seconds left for the rest of the last step's work and of the run, should it not end early."""
         ahead = self._ahead
-        timed = self._evaluations.total_s + self._others.total_s + self._saves.total_s - self._before_s
+        timed = self._timed_s - self._before_s
         per_token = max(seconds - timed, 1e-9) / (self._tokens_done - self._tokens_before)
         evaluation_s = self._evaluations.mean(ahead.evaluated_tokens * _SCORING * per_token)
         save_s = self._saves.mean(ahead.sampled_tokens * _SCORING * per_token)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from outcrop.api.door.preflight_report import _MOST_WAITING, _NewestTurns, _place, _places
+from outcrop.api.own.preflight import _MOST_WAITING, _NewestTurns, _place, _places
 from outcrop.errors import Conflict, MachineTrouble
 
 

@@ -4,17 +4,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outcrop.console.language import preferred
 from outcrop.console.user_client import Listed
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import age, duration, size
 from outcrop.console.views.conversation_view import asked_answers
+from outcrop.console.views.curve import MOST_STRETCHES, Curve
 from outcrop.console.views.home_view import next_step, road
-from outcrop.console.views.job_views import job_page
+from outcrop.console.views.job_kinds import START, KindPage, merge, read_place, write_place
+from outcrop.console.views.job_views import JobTold, answered_prompts, job_page
 from outcrop.console.views.loss_chart import ChartPoint, loss_chart
 from outcrop.console.views.model_views import lineage, model_cards
+from outcrop.console.views.overlay import overlay
 from outcrop.console.views.report_view import report_page
+from outcrop.console.views.study_view import study_page
+from outcrop.console.watched_job import MEASURES
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012"
@@ -96,19 +103,26 @@ JOB: dict[str, Any] = {
 }
 
 
+def curves_of(values: dict[str, list[float]]) -> dict[str, Curve]:
+    """Curves of all measures; the values are those after step 1, 2, …"""
+    curves = {name: Curve() for name in MEASURES}
+    for name, told in values.items():
+        for step, value in enumerate(told, start=1):
+            curves[name].add(step, value)
+    return curves
+
+
 def test_a_running_job_tells_its_phases_figures_and_losses_by_step() -> None:
-    seconds = [NOW + timedelta(seconds=n) for n in range(4)]
-    points = {
-        "Step": [(seconds[0], 1.0), (seconds[2], 2.0)],
-        "TrainingLoss": [(seconds[0], 3.0), (seconds[2], 2.5)],
-        "ValidationLoss": [(seconds[3], 2.75)],
-        "TokensPerSecond": [(seconds[2], 1234.0)],
-        "SecondsLeft": [(seconds[2], 100.0)],
-    }
-    page = job_page(JOB, points, NOW, "en")
+    curves = curves_of({"TrainingLoss": [3.0, 2.5], "TokensPerSecond": [900.0, 1234.0]})
+    curves["ValidationLoss"].add(2, 2.75)
+    page = job_page(JOB, JobTold(curves=curves, last_step={"step": 1, "seconds_left": 100.0}), NOW, "en")
     assert [(phase.status, phase.took) for phase in page.phases] == [("Completed", "1 min"), ("InProgress", "4 min"), ("NotStarted", "")]  # fmt: skip
     assert page.chart is not None
-    assert [line.last for line in page.chart.lines] == ["2.500", "2.750"]
+    assert [(line.name, line.last) for line in page.chart.lines] == [
+        ("Training loss", "2.500"),
+        ("Validation loss", "2.750"),
+    ]
+    assert [key for key, _ in page.beside] == ["jobs.TokensPerSecond"]
     assert page.figures == [
         ("jobs.Step", "2"),
         ("jobs.TrainingLoss", "2.500"),
@@ -118,11 +132,11 @@ def test_a_running_job_tells_its_phases_figures_and_losses_by_step() -> None:
     ]
     assert (page.row.base, page.row.took, page.is_running, page.model_arn) == ("outcrop.starter-v1", "5 min", True, "")
     assert dict(page.again)["outcrop.method"] == "lora"
-    assert "outcrop.schedule" not in dict(page.again)
+    assert dict(page.again)["outcrop.schedule"] == "linear"  # which the wizard does not ask about
 
 
 def test_a_job_of_which_nothing_is_known_yet_has_a_page() -> None:
-    page = job_page(JOB | {"statusDetails": {}}, {}, NOW, "ja")
+    page = job_page(JOB | {"statusDetails": {}}, JobTold(curves=curves_of({})), NOW, "ja")
     assert (page.chart, page.figures) == (None, [])
 
 
@@ -232,3 +246,108 @@ def test_a_prompt_goes_to_each_model_with_its_own_turns() -> None:
 def test_what_is_wrong_with_a_prompt_is_said(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
         asked_answers(GOOD | changed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.floats(-1e6, 1e6)), min_size=1, max_size=300))
+def test_a_curve_keeps_few_points_all_of_them_told_and_no_peak_is_lost(told: list[tuple[int, float]]) -> None:
+    curve = Curve(most=16)
+    for step, value in told:
+        curve.add(step, value)
+    points = curve.points()
+    assert len(points) <= 2 * 16 + 1
+    assert {tuple(point) for point in points} <= set(told)
+    assert max(point.loss for point in points) == max(value for _, value in told)
+    assert min(point.loss for point in points) == min(value for _, value in told)
+
+
+def test_a_curve_of_a_million_steps_is_no_larger_than_one_of_a_thousand() -> None:
+    curve = Curve()
+    for step in range(0, 1_000_000, 7):
+        curve.add(step, 1.0 if step != 700_000 else 9.0)
+    assert len(curve) <= MOST_STRETCHES
+    assert (700_000, 9.0) in curve.points()
+
+
+def test_what_a_job_takes_back_is_taken_out_of_its_curve() -> None:
+    curve = Curve(most=8)
+    for step in range(40):
+        curve.add(step, float(step))
+    curve.take_back(20)
+    assert max(point.step for point in curve.points()) < 20
+    curve.add(20, 0.5)
+    assert curve.last == (20, 0.5)
+    assert min(point.loss for point in curve.points() if point.step >= 20) == 0.5
+
+
+def listed(kind: str, *minutes: int) -> KindPage:
+    began = {"customization": "creationTime", "batch": "submitTime"}[kind]
+    items = [{"jobArn": f"{kind}-{ago}", began: NOW - timedelta(minutes=ago)} for ago in minutes]
+    return KindPage(items, "")
+
+
+def test_lists_of_all_kinds_are_one_list_that_can_be_left_and_found_again() -> None:
+    pages = {"customization": listed("customization", 1, 4, 5), "batch": listed("batch", 2, 3, 6)}
+    found, place = merge(pages, START, 4)
+    assert [told["jobArn"] for _, told in found] == ["customization-1", "batch-2", "batch-3", "customization-4"]
+    assert place is not None
+    again = read_place(write_place(place))
+    assert again == place
+    rest, end = merge(pages, again, 4)
+    assert ([told["jobArn"] for _, told in rest], end) == (["customization-5", "batch-6"], None)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "bm90IGpzb24=", "W10=", "WzEsMiwzXQ=="])
+def test_a_place_that_nobody_wrote_is_the_start(text: str) -> None:
+    assert read_place(text) == START
+
+
+def test_jobs_over_one_another_keep_their_colours_and_show_what_differs() -> None:
+    jobs = [JOB | {"jobName": name, "hyperParameters": {"rank": rank, "epochCount": "2"}} for name, rank in (("a", "4"), ("b", "8"))]  # fmt: skip
+    found = [(jobs[0], curves_of({}), ""), (jobs[1], curves_of({"TrainingLoss": [3.0, 2.0]}), "no")]
+    page = overlay(found, "TrainingLoss")
+    assert page.chart is not None
+    assert [(line.name, line.last) for line in page.chart.lines] == [("a", ""), ("b", "2.000")]
+    assert (page.names, [job.hyper for job in page.jobs], page.refused) == (["rank"], [["4"], ["8"]], ["no"])
+
+
+def trial(number: int, loss: float | None, *, best: bool = False, **values: str) -> dict[str, Any]:
+    end = "completed" if loss is not None else "failed"
+    return {"number": number, "values": values, "end": end, "loss": loss, "steps": 4, "best_step": 4, "best": best}
+
+
+def test_a_search_is_drawn_across_its_axes_and_as_the_lowest_loss_so_far() -> None:
+    study = {
+        "best": 2,
+        "trials": [
+            trial(0, 3.0),
+            trial(1, 2.0, rank="4", rate="0.0001"),
+            trial(2, 1.0, best=True, rank="64", rate="0.01"),
+            trial(3, None, rank="8", rate="0.001"),
+            trial(4, 1.5, rank="34", rate="0.001"),
+        ],
+    }
+    page = study_page(study)
+    assert [axis.name for axis in page.axes] == ["rank", "rate", "loss"]
+    assert [axis.place for axis in page.axes] == ["0.00%", "50.00%", "100.00%"]
+    by_number = {line.number: line.points for line in page.lines}
+    assert by_number.keys() == {1, 2, 4}  # one has the job's own values, one has no loss
+    assert by_number[2] == "0.00,0.00 50.00,0.00 100.00,100.00"
+    assert by_number[4].split()[:2] == ["0.00,50.00", "50.00,50.00"]  # evenly; by orders of magnitude
+    assert page.lines[-1].best
+    assert page.chart is not None
+    assert page.chart.lines[0].last == "1.000"
+    assert len(page.dots) == 4
+    assert [row.loss for row in page.rows] == ["3.0000", "2.0000", "1.0000", "", "1.5000"]
+
+
+def test_a_search_before_its_first_trial_ends_has_a_page() -> None:
+    page = study_page({"best": None, "trials": [trial(0, None)]})
+    assert (page.lines, page.chart, page.dots) == ([], None, [])
+
+
+def test_answers_on_the_way_stand_by_prompt_and_the_newest_first() -> None:
+    def told(step: int, answer: str) -> dict[str, Any]:
+        return {"event": "answers", "step": step, "answers": [{"prompt": "p", "expected": "e", "answer": answer}]}
+
+    (found,) = answered_prompts([told(0, "x"), told(4, "y"), told(4, "z")])
+    assert [(each.step, each.text) for each in found.answers] == [(4, "z"), (0, "x")]

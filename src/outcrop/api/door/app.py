@@ -12,7 +12,7 @@ from typing import Protocol
 
 from anyio import to_thread
 
-from outcrop.api.door import exchange, health, parity_report, preflight_report, prometheus
+from outcrop.api.door import exchange, health, prometheus
 from outcrop.api.door.answers import failed
 from outcrop.api.door.aws_requests import AwsRequests
 from outcrop.api.door.corridor import Corridor
@@ -24,6 +24,7 @@ from outcrop.api.door.visit import Left, Visit
 from outcrop.api.openai import browsers
 from outcrop.api.openai.entrance import OpenAiRequests
 from outcrop.api.operations import Operations
+from outcrop.api.own.operations import OwnOperations
 from outcrop.api.s3 import cors
 from outcrop.api.s3.form_uploads import FormUploads
 from outcrop.house import House
@@ -115,8 +116,7 @@ def _entrances(house: House, operations: Operations, told: Health) -> tuple[Entr
     return (
         OwnPage(name="GetHealth", is_asked=health.is_asked, show=partial(health.answer, house, told)),
         OwnPage(name="GetMetrics", is_asked=prometheus.is_asked, show=partial(prometheus.answer, house, told)),
-        OwnPage(name="GetParity", is_asked=parity_report.is_asked, show=partial(parity_report.answer, house)),
-        OwnPage(name="Preflight", is_asked=preflight_report.is_asked, show=partial(preflight_report.answer, house)),
+        OwnOperations(house),
         OpenAiRequests(corridor),
         cors.Preflights(house),
         FormUploads(corridor),

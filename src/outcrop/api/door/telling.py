@@ -56,7 +56,7 @@ class Telling:
         ended = Ended(_service(visit), operation, visit.status)
         invoked = self._invoked(visit, latency_ms) if operation in _INVOCATIONS else None
         self._traffic.note(ended, latency_ms, now, invoked)
-        if operation and visit.is_call:
+        if operation and (visit.is_call or visit.changes):
             self._enter(visit, operation, now)
 
     def _invoked(self, visit: Visit, latency_ms: float) -> InvocationCount | None:
@@ -78,7 +78,7 @@ class Telling:
         return InvocationCount(model, metric, latency_ms, usage.input_tokens, usage.output_tokens, left)
 
     def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
-        service, code = visit.service, _code(visit)
+        service, code = visit.service if visit.is_call else OWN, _code(visit)
         is_data = is_data_event(service, operation)
         if is_data and not self._data_events and visit.status not in (401, 403):
             return

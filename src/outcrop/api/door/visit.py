@@ -40,7 +40,9 @@ class Visit:
     protocol: str = "rest-xml"
     routed: Routed | None = None
     page: str = ""
-    "The name of a page of our own, in place of an operation."
+    "The name of a page or operation of our own, in place of a service's."
+    changes: bool = False
+    "Whether that operation of our own changes something: then it is an entry of the audit."
     caller: Caller | None = None
     "Who proved to be its sender."
     region: str = ""

@@ -1,14 +1,19 @@
 """Models: the catalogue as cards, custom models, and one custom model with where it comes from."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+from botocore.exceptions import ClientError
 from starlette.responses import Response
 
-from outcrop.console.views.model_views import custom_model_rows, lineage, model_cards
+from outcrop.console.views.model_views import custom_model_rows, lineage, model_cards, with_datasets
 from outcrop.console.visit import ConsoleVisit
 
 _PAGE = 50
 _FAMILY = 1000
+_MOST_IN_TREE = 40
+"Models whose datasets are asked for, one request each."
 
 
 def show(visit: ConsoleVisit) -> Response:
@@ -28,21 +33,53 @@ def show_custom(visit: ConsoleVisit) -> Response:
     """The page of one custom model."""
     bedrock = visit.api.client("bedrock")
     told = bedrock.get_custom_model(modelIdentifier=visit.asked("arn"))
+    arn = told["modelArn"]
     family = visit.api.listed("bedrock", "list_custom_models", "modelSummaries", maxResults=_FAMILY)
     deployed = visit.api.listed(
-        "bedrock", "list_custom_model_deployments", "modelDeploymentSummaries", modelArnEquals=told["modelArn"]
+        "bedrock", "list_custom_model_deployments", "modelDeploymentSummaries", modelArnEquals=arn
     )
     validation = [f"{each['validationLoss']:.3f}" for each in told.get("validationMetrics", [])]
     training = told.get("trainingMetrics", {}).get("trainingLoss")
+    tree = lineage(family.items, arn)
+    buckets = visit.api.listed("s3", "list_buckets", "Buckets").items
     return visit.page(
         "custom_model.html",
         model=told,
+        living=living_state(visit),
         training="" if training is None else f"{training:.3f}",
         validation=validation[0] if validation else "",
         hyper=sorted(told.get("hyperParameters", {}).items()),
-        nodes=lineage(family.items, told["modelArn"]),
+        nodes=with_datasets(tree[:_MOST_IN_TREE], lambda each: _described(visit, each)),
+        num_more=max(0, len(tree) - _MOST_IN_TREE),
         deployments=deployed.items,
+        tags=visit.api.listed("bedrock", "list_tags_for_resource", "tags", resourceARN=arn),
+        bucket=buckets[0]["Name"] if buckets else "",
     )
+
+
+def living_state(visit: ConsoleVisit) -> str:
+    """The state of a custom model, which is being made for a while, and what can be done with it then."""
+    told = visit.api.client("bedrock").get_custom_model(modelIdentifier=visit.asked("arn"))
+    return visit.text("model_state_living.html", model=told, status=told.get("modelStatus", "Active"))
+
+
+def tag(visit: ConsoleVisit) -> Response:
+    """A tag of the model is put, or, where the form says so, taken off."""
+    bedrock, arn, key = visit.api.client("bedrock"), visit.form.get("arn", ""), visit.form.get("key", "").strip()
+    if visit.form.get("remove"):
+        bedrock.untag_resource(resourceARN=arn, tagKeys=[key])
+    else:
+        bedrock.tag_resource(resourceARN=arn, tags=[{"key": key, "value": visit.form.get("value", "").strip()}])
+    return visit.to("/models/custom", arn=arn)
+
+
+def _described(visit: ConsoleVisit, arn: str) -> Mapping[str, Any]:
+    """A model of the family in full; nothing of one that is gone, or that the user may not see."""
+    try:
+        told: Mapping[str, Any] = visit.api.client("bedrock").get_custom_model(modelIdentifier=arn)
+    except ClientError:
+        return {}
+    return told
 
 
 def deploy(visit: ConsoleVisit) -> Response:

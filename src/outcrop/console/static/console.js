@@ -6,11 +6,18 @@ const { prefix, token } = document.body.dataset;
 
 document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// What a visitor has opened, chosen and focused in a place outlives its replacement, if it has an id.
 const show = (place, html) => {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  const kept = [...place.querySelectorAll("details[id][open], input[id]:checked")].map((each) => each.id);
   place.replaceChildren(...parsed.body.childNodes);
-  if (focused) document.getElementById(focused)?.focus();
+  for (const id of kept) {
+    const each = document.getElementById(id);
+    if (each?.tagName === "DETAILS") each.open = true;
+    else if (each) each.checked = true;
+  }
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 };
 
 // The living part. A tab that nobody looks at holds no stream; one that is looked at again gets a fresh one.

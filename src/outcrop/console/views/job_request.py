@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 KINDS = ("FINE_TUNING", "CONTINUED_PRE_TRAINING")
 STEPS = ("model", "data", "hyper", "review")
+_OURS = "outcrop."
+"Hyperparameters that the wizard does not ask about are kept as they come: a job that is cloned may have any."
 _OPERATION = "create-model-customization-job"
 
 
@@ -65,7 +67,8 @@ class CustomizationForm(NamedTuple):
 def read_form(values: Mapping[str, str]) -> CustomizationForm:
     """The form of an address or of a posted page; what is empty is left to the recommended values."""
     given = {name: values.get(name, "").strip() for name in CustomizationForm._fields if name != "hyper"}
-    hyper = {field.name: text for field in FIELDS if (text := values.get(field.name, "").strip())}
+    names = [*(field.name for field in FIELDS), *sorted(name for name in values if name.startswith(_OURS))]
+    hyper = {name: text for name in names if (text := values.get(name, "").strip())}
     kind = given.pop("kind")
     return CustomizationForm(kind=kind if kind in KINDS else KINDS[0], hyper=hyper, **given)
 

@@ -1,10 +1,11 @@
-"""A chart of losses over steps as plain values: polylines in a square of 100 by 100, ticks in percent.
+"""A chart of losses, or of another measure, over steps as plain values: polylines in a square of 100 by 100, ticks in
+percent.
 
 However many points there were, a line has at most `_MOST_POINTS`: of each stretch its lowest and its highest.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 _MOST_POINTS = 400
@@ -26,9 +27,9 @@ class ChartTick(NamedTuple):
 
 
 class ChartLine(NamedTuple):
-    """A line of the chart: the key of its name, its points for SVG, and its last value."""
+    """A line of the chart: its name, its points for SVG, and its last value."""
 
-    key: str
+    name: str
     points: str
     last: str
     end: tuple[str, str]
@@ -43,9 +44,22 @@ class LossChart(NamedTuple):
     losses: list[ChartTick]
 
 
-def loss_chart(series: Sequence[tuple[str, Sequence[ChartPoint]]]) -> LossChart | None:
-    """The chart of the named series; None before there are two points anywhere."""
-    kept = [(key, _thinned([each for each in points if math.isfinite(each.loss)])) for key, points in series]
+def told_loss(loss: float) -> str:
+    return f"{loss:.3f}"
+
+
+def loss_chart(
+    series: Sequence[tuple[str, Sequence[ChartPoint]]],
+    *,
+    told: Callable[[float], str] = told_loss,
+    told_tick: Callable[[float], str] = "{:g}".format,
+    keep_empty: bool = False,
+) -> LossChart | None:
+    """The chart of the named series; None before there are two points anywhere. `told`: a value as people read it.
+
+    `keep_empty`: whether series without a point are lines too, so that the others keep their colours.
+    """
+    kept = [(name, _thinned([each for each in points if math.isfinite(each.loss)])) for name, points in series]
     every = [point for _, points in kept for point in points]
     if len(every) < 2:
         return None
@@ -64,16 +78,16 @@ def loss_chart(series: Sequence[tuple[str, Sequence[ChartPoint]]]) -> LossChart 
     return LossChart(
         lines=[
             ChartLine(
-                key,
+                name,
                 " ".join(f"{across(point.step):.2f},{down(point.loss):.2f}" for point in points),
-                f"{points[-1].loss:.3f}",
-                (f"{across(points[-1].step):.2f}%", f"{down(points[-1].loss):.2f}%"),
+                told(points[-1].loss) if points else "",
+                (f"{across(points[-1].step):.2f}%", f"{down(points[-1].loss):.2f}%") if points else ("", ""),
             )
-            for key, points in kept
-            if points
+            for name, points in kept
+            if points or keep_empty
         ],
         steps=[ChartTick(f"{across(step):.2f}%", f"{step:,.0f}") for step in steps if step == int(step)],
-        losses=[ChartTick(f"{down(loss):.2f}%", f"{loss:g}") for loss in losses],
+        losses=[ChartTick(f"{down(loss):.2f}%", told_tick(loss)) for loss in losses],
     )
 
 

@@ -1,6 +1,6 @@
 """Models as plain values: cards of the catalogue, custom models, and where a custom model comes from as a tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ class LineageNode(NamedTuple):
     arn: str
     "Empty for a foundation model."
     is_here: bool
+    datasets: Sequence[str] = ()
+    "What it was trained on, where it was trained here."
 
 
 def model_cards(summaries: Sequence[Mapping[str, Any]]) -> list[ModelCard]:
@@ -64,6 +66,17 @@ def custom_model_rows(summaries: Sequence[Mapping[str, Any]], now: datetime, lan
         )
         for told in summaries
     ]
+
+
+def with_datasets(nodes: Sequence[LineageNode], describe: Callable[[str], Mapping[str, Any]]) -> list[LineageNode]:
+    """The tree with the datasets of each model; `describe` gives what the API tells of a model by its ARN."""
+    return [node._replace(datasets=_datasets(describe(node.arn))) if node.arn else node for node in nodes]
+
+
+def _datasets(told: Mapping[str, Any]) -> list[str]:
+    training = told.get("trainingDataConfig", {}).get("s3Uri")
+    validation = [each["s3Uri"] for each in told.get("validationDataConfig", {}).get("validators", [])]
+    return [*([training] if training else []), *validation]
 
 
 def lineage(summaries: Sequence[Mapping[str, Any]], here: str) -> list[LineageNode]:

@@ -6,8 +6,9 @@ What a killed worker told is told again by its successor, from what the run reme
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from outcrop.customization.output.artifacts import Artifacts, MetricsRow
@@ -18,6 +19,7 @@ from outcrop.jobs.full_disk import is_full
 from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
+    HeldOutAnswer,
     ModelCheckpoint,
     Progress,
     RunStart,
@@ -81,6 +83,10 @@ class Journal:
         self._tell(
             "evaluation", step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity, best=told.best
         )
+
+    def on_answers(self, step: int, answers: Sequence[HeldOutAnswer]) -> None:
+        """Held-out prompts as they are answered after so many steps. They stay in the events, out of every record."""
+        self._tell("answers", step=step, answers=[asdict(answer) for answer in answers])
 
     def on_checkpoint(self, told: ModelCheckpoint, uri: str) -> None:
         self._tell("checkpoint", step=told.step, epoch=told.epoch, validation_loss=told.loss, uri=uri)

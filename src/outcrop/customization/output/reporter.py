@@ -61,6 +61,7 @@ class JobReporter:
             on_start=self.on_start,
             on_progress=self.on_progress,
             on_evaluation=journal.on_evaluation,
+            on_answers=journal.on_answers,
             on_checkpoint=self.on_checkpoint,
             on_note=self.on_note,
             should_stop=self.should_stop,

@@ -19,20 +19,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs
 
 from outcrop.access.caller import Caller
-from outcrop.access.needs.required_permissions import RequiredPermission
-from outcrop.api.door import own_signature
-from outcrop.buckets.names import parse_s3_uri
+from outcrop.api.own import objects
+from outcrop.api.own.operation import OwnCall
 from outcrop.errors import Conflict, Invalid, MachineTrouble
 from outcrop.house import House
-from outcrop.protocol import routing
-from outcrop.protocol.http import HttpRequest, HttpResponse
 
 PATH = "/outcrop/preflight"
-NEED = RequiredPermission(action="outcrop:Preflight")
+ACTION = "outcrop:Preflight"
 _MOST_BYTES = 256_000_000
+_INSTEAD = "Use `outcrop check-data` on the file."
 _LONGEST_S = 300
 _WAITS_S = 120
 _REPORTED = (0, 1)
@@ -54,25 +51,17 @@ class _AskedReport(NamedTuple):
     hyper: Sequence[str]
 
 
-def is_asked(request: HttpRequest) -> bool:
-    """Whether the request is for a report; signed for S3, the path is that of an object."""
-    return (
-        request.method == "GET" and request.raw_path == PATH and routing.scope_service(request) == own_signature.SERVICE
-    )
-
-
-def answer(house: House, request: HttpRequest) -> HttpResponse:
+def get_preflight(call: OwnCall) -> bytes:
     """Raises a refusal for who may not read the data, Invalid for what cannot be checked."""
-    caller = own_signature.check_signed(house, request, NEED)
-    asked = _asked(request)
+    caller = call.allowed(ACTION)
+    asked = _asked(call)
     with (
         _turns_now.newest((caller.arn, asked.train)) as turn,
         _place(),
         tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder,
     ):
         turn.check()
-        report = _report(house, caller, asked, Path(folder), turn)
-    return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
+        return _report(call.house, caller, asked, Path(folder), turn)
 
 
 @contextmanager
@@ -147,13 +136,12 @@ class _NewestTurns:
 _turns_now = _NewestTurns()
 
 
-def _asked(request: HttpRequest) -> _AskedReport:
-    given = parse_qs(request.raw_query)
-    once = {name: given.get(name, [""])[0] for name in ("base", "type", "train", "validation")}
+def _asked(call: OwnCall) -> _AskedReport:
+    once = {name: (call.all(name) or [""])[0] for name in ("base", "type", "train", "validation")}
     if not once["train"] or not once["base"]:
         raise Invalid(f"train, base: give an object and a base model: {PATH}?train=s3://BUCKET/KEY&base=MODEL_ID.")
     return _AskedReport(
-        once["base"], once["type"] or "FINE_TUNING", once["train"], once["validation"], given.get("hyper", [])
+        once["base"], once["type"] or "FINE_TUNING", once["train"], once["validation"], call.all("hyper")
     )
 
 
@@ -174,19 +162,4 @@ def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path, tur
 
 
 def _fetched(house: House, caller: Caller, uri: str, folder: Path) -> Path:
-    from outcrop.data import fetching
-
-    bucket, key = parse_s3_uri(uri)
-    resource = f"arn:aws:s3:::{bucket}/{key}"
-    need = RequiredPermission(action="s3:GetObject", resource=resource)
-    own_signature.check_allowed(house, caller, need, region="us-east-1")
-    record = house.buckets.find(bucket, key)
-    if record.size > _MOST_BYTES:
-        raise Invalid(
-            f"{uri}: {record.size // 10**6:,} MB; a report is made here of {_MOST_BYTES // 10**6} MB at most. Use "
-            "`outcrop check-data` on the file."
-        )
-    folder.mkdir()
-    file = folder / (Path(key).name or "data")
-    fetching.copy(house.buckets, record, file)
-    return file
+    return objects.fetched(house, caller, uri, folder, most_bytes=_MOST_BYTES, instead=_INSTEAD)
