@@ -19,8 +19,8 @@ OUTCROP_SOAK_MINUTES ?= 30
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
-.PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
+.PHONY: quickstart test test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
+	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
 	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker clients-lm-eval \
 	bytecode clean
 
@@ -46,7 +46,10 @@ soak: install-test
 	OUTCROP_SOAK_MINUTES=$(OUTCROP_SOAK_MINUTES) $(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
 
 results: install
-	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)
+	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python -m bench.results $(OUTCROP_TEST_DATA)
+
+sweep-defaults: install
+	$(BIN)/outcrop run --home $(CURDIR)/build/sweep-defaults/home -- $(BIN)/python -m bench.sweep_defaults $(OUTCROP_TEST_DATA)
 
 bench-door: install-test
 	$(BIN)/python -m bench.door
@@ -107,6 +110,9 @@ bench-rates: install-test
 
 bench-data: install-test
 	$(BIN)/python -m bench.data $(OUTCROP_TEST_DATA)
+
+bench-learning: install-test
+	$(BIN)/python -m bench.learning $(OUTCROP_TEST_DATA)
 
 bench-prompt-format: install-test
 	$(BIN)/python -m bench.prompt_format $(OUTCROP_TEST_DATA)

@@ -36,8 +36,8 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the plan and its files")
     parser.add_argument("--scenario", type=Path, default=SCENARIO, help="the questions with their key")
     parser.add_argument("--questions", type=int, default=16)
-    parser.add_argument("--records", type=int, default=200, help="pairs to learn from")
-    parser.add_argument("--letters", type=int, default=1500, help="of each rule that is read in pre-training")
+    parser.add_argument("--records", type=int, default=80, help="pairs to learn from")
+    parser.add_argument("--letters", type=int, default=600, help="of each rule that is read in pre-training")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 

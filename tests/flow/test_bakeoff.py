@@ -109,12 +109,32 @@ def test_a_bakeoff_that_was_killed_goes_on_and_is_the_same_when_repeated(
     assert by_name["zero-shot / none / cpt-ft"]["training"]["tokens"] > 0
     assert by_name["zero-shot / none / none"]["training"]["tokens"] == 0
     assert "<polyline" in page.read_text()
+    # Before anything is claimed, the questions were looked for in all that was learned and shown
+    assert told["heldOut"]["ids"] == []
+    looked = {(each["compared"], each["model"], each["num_records"]) for each in told["heldOut"]["learned"]}
+    own = f"cpt-ft of {TINY}"
+    assert looked == {(own, own, 8), (own, "cpt", 8), ("the prompt few-shot", "the prompt few-shot", 8)}
+    assert f"None of them is among the 8 records that {own} learned from." in page.read_text()
     # And the same plan once more gives the same, asks nothing, and trains nothing; as does a cell alone
     assert without_time(run(house, plan)) == without_time(told)
     cell = f"few-shot/facts/cpt-ft/{TINY}"
     (alone,) = run(house, plan, "--cell", cell)["cells"]
     assert alone["values"] == by_name["few-shot / facts / cpt-ft"]["values"]
     assert job_names(house) == names
+
+
+def test_questions_that_were_nearly_learned_are_told_before_the_result(house: Installed, plan: Path) -> None:
+    asked = json.loads((plan.parent / "train.jsonl").read_text().splitlines()[3])
+    near = {"prompt": f"{asked['prompt']} !", "referenceResponse": asked["completion"]}
+    others = (plan.parent / "questions.jsonl").read_text()
+    (plan.parent / "near.jsonl").write_text(others + json.dumps(near) + "\n")
+    (plan.parent / "near.toml").write_text(PLAN.replace("questions.jsonl", "near.jsonl"))
+    cell = f"zero-shot/none/cpt-ft/{TINY}"
+    ended = outcrop("bakeoff", str(plan.parent / "near.toml"), "--cell", cell, "--home", str(house.settings.home))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = " ".join(ended.stdout.split())
+    assert f"CONTAMINATED: cpt-ft of {TINY} learned from 1 of the 7 test records, or nearly so: near.jsonl:7." in said
+    assert said.index("CONTAMINATED") < said.index("beside the best")
 
 
 def test_a_job_that_is_refused_is_told_and_the_other_cells_go_on(house: Installed, plan: Path) -> None:

@@ -278,7 +278,7 @@ def test_what_cannot_be_is_refused_in_the_services_words(evaluations: Evaluation
     said = of_bucket("capitals.jsonl", "Builtin.Accuracy")
     human = {"human": {"datasetMetricConfigs": said["automated"]["datasetMetricConfigs"]}}
     code, message = refusal(create, **evaluations.asked(human))
-    assert (code, "evaluation by people is not built" in message) == ("ValidationException", True)
+    assert (code, "Outcrop has no work teams that would grade" in message) == ("ValidationException", True)
     key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
     assert (
         "customerEncryptionKeyId: encryption"

@@ -1,5 +1,6 @@
 """`outcrop tune` through the API of a running installation: a search, a kill of the worker, and the same search again."""
 
+import html
 import json
 import os
 import signal
@@ -54,11 +55,12 @@ def study(house: Installed, name: str) -> Any:
 
 
 def test_a_search_is_shown_and_its_best_trial_is_the_model_also_when_its_worker_is_killed(
-    house: Installed, command: list[str], capsys: pytest.CaptureFixture[str]
+    house: Installed, command: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # Given a search that nobody disturbs
-    assert run([*command, "--name", "calm"]) == 0
+    assert run([*command, "--name", "calm", "--html", str(tmp_path / "calm.html")]) == 0
     shown = capsys.readouterr().out
+    assert "Written: " in shown
     assert "The custom model is calm (arn:aws:bedrock:" in shown
     assert "best" in shown
     assert "●" in shown
@@ -80,7 +82,14 @@ def test_a_search_is_shown_and_its_best_trial_is_the_model_also_when_its_worker_
     # Then the command has watched it to its end, and the search is the same
     assert codes == [0]
     assert study(house, "killed") == study(house, "calm")
-    assert run(["tune", "--home", str(house.settings.home), "--name", "killed", "--json"]) == 0
+    page = tmp_path / "killed.html"
+    capsys.readouterr()
+    found = ["tune", "--home", str(house.settings.home), "--name", "killed", "--html", str(page)]
+    assert run([*found, "--json"]) == 0
+    # And a page shows it, with the gain that is printed
+    gain = json.loads(capsys.readouterr().out)["gain"]["sentence"]
+    assert html.escape(gain) in page.read_text("utf-8")
+    assert page.read_text("utf-8").replace("killed", "calm") == (tmp_path / "calm.html").read_text("utf-8")
 
 
 def test_what_is_asked_wrongly_is_told(house: Installed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +98,5 @@ def test_what_is_asked_wrongly_is_told(house: Installed, capsys: pytest.CaptureF
     assert "--data: missing, and there is no job nowhere to watch." in capsys.readouterr().err
     assert run(["tune", "--home", home, "--name", "none", "--data", "s3://bucket/key"]) == 2
     assert "nothing to search" in capsys.readouterr().err
+    assert run(["tune", "--home", home, "--name", "none", "--html", "/nowhere/page.html"]) == 2
+    assert "--html: there is no folder /nowhere" in capsys.readouterr().err

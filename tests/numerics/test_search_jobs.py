@@ -69,20 +69,35 @@ def test_the_best_trial_is_what_a_job_with_its_hyperparameters_makes(house: JobH
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
-def test_a_killed_search_goes_on_and_one_seed_is_one_search(house: JobHouse) -> None:
-    undisturbed = house.create("undisturbed", more=SEARCH)
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_killed_search_goes_on_and_one_seed_is_one_search(house: JobHouse, pruner: str) -> None:
+    # Given batches of two sizes, so that trials come to their evaluations at different steps
+    more = {
+        **SEARCH,
+        "outcrop.search": "outcrop.rank=2..16 log; outcrop.learningRate=1e-5|3e-3|1e-1; batchSize=2|4",
+        "outcrop.trials": "7",
+        "outcrop.pruner": pruner,
+        "epochCount": "3",
+        "outcrop.evaluationsPerEpoch": "1",
+    }
+    undisturbed = house.create("undisturbed", more=more)
     assert house.work(undisturbed)
-    killed = house.create("killed", more=SEARCH)
-    for ended in (1, 3):
+    # When the same search is killed as trials begin and end
+    killed = house.create("killed", more=more)
+    moments = ("1 of 7 trials ended", "trial 4:", "4 of 7 trials ended")
+    for words in moments:
 
-        def told(words: str, ended: int = ended) -> None:
-            if words.startswith(f"{ended} of 6 trials ended"):
+        def told(said: str, words: str = words) -> None:
+            if said.startswith(words):
                 raise Killed
 
         with pytest.raises(Killed):
             house.work(killed, report=told)
-    assert house.work(killed, attempt=3)
-    assert study_of(house, undisturbed) == study_of(house, killed)
+    assert house.work(killed, attempt=len(moments) + 1)
+    # Then it is the same search, in which trials were stopped
+    study = study_of(house, undisturbed)
+    assert study_of(house, killed) == study
+    assert {trial["end"] for trial in study["trials"]} == {"completed", "pruned"}
 
 
 def test_trials_that_cannot_share_a_base_go_one_after_the_other(house: JobHouse) -> None:

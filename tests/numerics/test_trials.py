@@ -14,7 +14,7 @@ from outcrop.training import finetune
 from outcrop.training.metrics import Hooks
 from outcrop.training.task import TrainingHyper, TrainingTask
 from outcrop.training.trials import network, side_by_side
-from outcrop.training.trials.trial import TrialEnd
+from outcrop.training.trials.trial import Trial, TrialEnd
 from tests.support import forks, trial_runs
 from tests.support.tiny import small_family, tiny_model
 from tests.support.training_runs import HELD_OUT, task
@@ -117,6 +117,39 @@ def test_one_that_diverges_leaves_the_others_as_they_are(tmp_path: Path) -> None
     assert side_by_side.train(source.tasks[0], source, places=2)
     assert source.ends == {0: TrialEnd.COMPLETED, 1: TrialEnd.FAILED}
     assert "Choose a smaller learningRate" in source.messages[1]
+
+
+def test_where_one_diverges_a_successor_goes_on_from_that_very_step(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "base")
+    rarely = replace(HYPER, epochs=4, checkpoint_every_s=1e9)
+    hypers = [rarely, replace(rarely, learning_rate=1e30), replace(rarely, seed=1)]
+    calm = FixedTrials(tasks_on(base, tmp_path / "calm", hypers))
+    assert side_by_side.train(calm.tasks[0], calm, places=2)
+    # When its worker is killed between the trial that diverged and the next one
+    tasks, file = tasks_on(base, tmp_path / "killed", hypers), tmp_path / "study.json"
+    with pytest.raises(KilledBeforeError):
+        side_by_side.train(tasks[0], KilledBefore(tasks, file=file), places=2)
+    successor = FixedTrials(tasks, file=file)
+    assert side_by_side.train(tasks[0], successor, places=2)
+    # Then the next one enters when it would have, beside the other one where it stood
+    assert successor.begun == calm.begun
+    assert successor.begun[2] > 0
+    for number in (0, 2):
+        ours, theirs = (source.results[number].step_metrics for source in (successor, calm))
+        assert [step.loss for step in ours] == [step.loss for step in theirs]
+
+
+class KilledBeforeError(Exception):
+    """What a kill is here: nothing of the search runs after it."""
+
+
+class KilledBefore(FixedTrials):
+    """Trials whose process is killed before the third one begins."""
+
+    def next(self, entered: int) -> Trial | None:
+        if len(self.begun) == 2:
+            raise KilledBeforeError
+        return super().next(entered)
 
 
 def test_trials_killed_again_and_again_end_with_the_bits_of_those_that_were_not(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from outcrop.cli import study_shown
+from outcrop.evaluation.studies.gain import gain_of
 
 
 def trial(
@@ -40,7 +41,7 @@ def test_the_table_and_the_curve_fit_into_80_columns(capsys: pytest.CaptureFixtu
 
 
 def test_the_gain_has_an_interval() -> None:
-    gain = study_shown.gain_of(study())
+    gain = gain_of(study())
     assert gain["significance"] == "better"
     assert gain["difference"] == pytest.approx(-0.5)
     assert gain["interval"] == [pytest.approx(-0.5), pytest.approx(-0.5)]
@@ -48,8 +49,8 @@ def test_the_gain_has_an_interval() -> None:
 
 
 def test_a_search_that_gained_nothing_says_so() -> None:
-    assert study_shown.gain_of(study(best=0))["sentence"].startswith("No trial was better than the first")
-    assert study_shown.gain_of(study(best=None))["sentence"] == "No trial completed."
+    assert gain_of(study(best=0))["sentence"].startswith("No trial was better than the first")
+    assert gain_of(study(best=None))["sentence"] == "No trial completed."
 
 
 def test_a_trial_that_ended_is_a_line() -> None:

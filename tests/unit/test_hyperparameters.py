@@ -1,5 +1,6 @@
 """Hyperparameters by the providers' names: defaults shown, values echoed verbatim, mistakes told all at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from outcrop.customization.choices.hyperparameters import (
     resolve,
     shown,
     used,
+    with_threads,
 )
 from outcrop.errors import Invalid
 from outcrop.network import headers
@@ -162,6 +164,7 @@ def test_our_own_names_go_with_every_family(family: str) -> None:
         "outcrop.batchSize": "12",
         "outcrop.tokensPerRow": "512",
         "outcrop.gradientCheckpointing": "true",
+        "outcrop.threads": "3",
         "outcrop.weightDecay": "0.05",
         "outcrop.maxGradNorm": "0.5",
         "outcrop.seed": "7",
@@ -189,7 +192,22 @@ def test_our_own_names_go_with_every_family(family: str) -> None:
         max_grad_norm=0.5,
         token_budget=512,
         gradient_checkpointing=True,
+        threads=3,
     )
+
+
+@pytest.mark.parametrize(("asked", "installation", "threads"), [(0, 0, 0), (0, 2, 2), (1, 2, 1), (2, 2, 2), (5, 0, 5)])
+def test_a_job_has_the_threads_that_it_asks_for_else_the_installations(
+    asked: int, installation: int, threads: int
+) -> None:
+    hyper = resolve("outcrop", filled("outcrop", {}), recommended_rate=0.002).hyper
+    assert with_threads(replace(hyper, threads=asked), installation).threads == threads
+
+
+def test_more_threads_than_a_job_is_given_are_refused() -> None:
+    values = filled("outcrop", {"outcrop.threads": "3"})
+    with pytest.raises(Invalid, match=r"outcrop\.threads: 3, and this installation gives a job 2"):
+        with_threads(resolve("outcrop", values, recommended_rate=0.002).hyper, 2)
 
 
 def test_what_is_overruled_is_said() -> None:

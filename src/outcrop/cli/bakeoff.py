@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -25,12 +25,14 @@ from outcrop.evaluation import comparison, measures
 from outcrop.evaluation.api_client import ApiClient
 from outcrop.evaluation.bakeoff.customizing import BakeoffClients, JobRunner
 from outcrop.evaluation.bakeoff.judging import JudgedBakeoff, Judging
+from outcrop.evaluation.bakeoff.outcome import CellOutcome
 from outcrop.evaluation.bakeoff.page import ShownQuestion, bakeoff_page
 from outcrop.evaluation.bakeoff.plan import BakeoffCell, BakeoffPlan, RetrievalApproach
 from outcrop.evaluation.bakeoff.plan_reading import read_plan
 from outcrop.evaluation.bakeoff.run import BakeoffRun, read_questions
 from outcrop.evaluation.bakeoff.sharing import PREFIX, digests, documents_digest, job_of, jobs_of
 from outcrop.evaluation.bakeoff.table import bakeoff_text
+from outcrop.evaluation.report.value import ContaminationReport
 from outcrop.settings import DEFAULT_REGION, Settings
 
 
@@ -71,7 +73,7 @@ def bakeoff(
 
 
 def _carry_out(settings: Settings, plan: BakeoffPlan, cells: Sequence[BakeoffCell], options: BakeoffOptions) -> int:
-    outcomes = asyncio.run(_outcomes(settings, plan, cells, options))
+    outcomes, held_out = asyncio.run(_outcomes(settings, plan, cells, options))
     judging = Judging(
         measures=tuple(measures.find(plan.scores)),
         horizon=plan.horizon,
@@ -79,7 +81,7 @@ def _carry_out(settings: Settings, plan: BakeoffPlan, cells: Sequence[BakeoffCel
         prices=plan.prices or settings.home / prices.FILE,
         seed=plan.seed,
     )
-    judged = judging.judge(outcomes, title=plan.name)
+    judged = judging.judge(outcomes, title=plan.name, held_out=held_out)
     if options.html is not None:
         asked = [ShownQuestion(each.prompt, each.reference or "") for each in read_questions(plan)]
         write_page(options.html, bakeoff_page(judged, asked))
@@ -89,7 +91,7 @@ def _carry_out(settings: Settings, plan: BakeoffPlan, cells: Sequence[BakeoffCel
 
 async def _outcomes(
     settings: Settings, plan: BakeoffPlan, cells: Sequence[BakeoffCell], options: BakeoffOptions
-) -> list[Any]:
+) -> tuple[list[CellOutcome], ContaminationReport | None]:
     made = installation(settings)
     tell = _teller(quiet=options.as_json)
     api = ApiClient(address=api_address(settings, options.region))
@@ -109,7 +111,7 @@ async def _outcomes(
                 tell=tell,
                 progress=progress,
             )
-            return await run.outcomes(cells)
+            return await run.outcomes(cells), run.held_out
 
 
 def _knowledge_base(

@@ -582,6 +582,7 @@ def tune(
     hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, for all trials; may be given again.")] = None,
     customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
     name: Annotated[str | None, Parameter(help="Of job and model; one that is there is watched.")] = None,
+    html: Annotated[Path | None, Parameter(help="Also write the study as a page by itself to this file.")] = None,
     region: Region = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -614,6 +615,7 @@ def tune(
         hyper=hyper or (),
         customization=customization,
         region=region,
+        html=html,
         as_json=as_json,
     )
     return search(running(home), asked)

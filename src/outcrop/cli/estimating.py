@@ -43,7 +43,7 @@ def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool)
     """1 when the run does not fit, with what would make it fit. Raises Invalid for what cannot be trained at all."""
     model = Catalog(settings.home).usable(asked.base)
     with _to_be_trained(model, asked) as (trained, hyper):
-        return _print(trained, replace(hyper, threads=settings.threads), asked, as_json=as_json)
+        return _print(trained, hyperparameters.with_threads(hyper, settings.threads), asked, as_json=as_json)
 
 
 def _print(model: BaseModel, hyper: TrainingHyper, asked: EstimateOptions, *, as_json: bool) -> int:
@@ -72,7 +72,7 @@ def run_forecast(settings: Settings, model: BaseModel, asked: EstimateOptions, c
     )
     with _to_be_trained(model, asked) as (trained, hyper):
         assert trained.folder is not None
-        hyper = replace(hyper, threads=settings.threads)
+        hyper = hyperparameters.with_threads(hyper, settings.threads)
         headers.check_method(trained.folder, hyper.method)
         need = forecast.estimated(trained.folder, lengths, hyper, model.way or RunMode.PACKED)
     return forecast.for_report(settings.home, model.id, need, hyper)

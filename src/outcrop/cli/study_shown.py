@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outcrop.cli import tables
-from outcrop.evaluation.statistics.comparing import compare
+from outcrop.evaluation.studies.gain import gain_of
 
 _HEIGHT, _WIDTH = 9, 60
 
@@ -64,34 +64,6 @@ def curve(trials: Sequence[Mapping[str, Any]]) -> list[str]:
         label = f"{high - (high - low) * number / (_HEIGHT - 1):8.3f}" if number in (0, _HEIGHT - 1) else " " * 8
         lines.append(f"{label} ┤{''.join(row)}".rstrip())
     return [*lines, f"{'':8} └{'─' * (wide * len(losses))} trials"]
-
-
-def gain_of(study: Mapping[str, Any]) -> dict[str, Any]:
-    """The gain of the best trial over the first, which has the job's own hyperparameters, with its interval."""
-    best, records = study["best"], study["records"]
-    if best is None:
-        return {"sentence": "No trial completed."}
-    if best == 0:
-        return {"sentence": "No trial was better than the first, which has the hyperparameters without a search."}
-    ours, theirs = records.get(str(best)), records.get("0")
-    if ours is None or theirs is None:
-        return {"sentence": "What was gained over the first trial has no interval: there are no losses by record."}
-    found = compare(
-        [nll / tokens for nll, tokens in ours],
-        [nll / tokens for nll, tokens in theirs],
-        weights=[tokens for _, tokens in ours],
-        higher_is_better=False,
-        model=f"trial {best}",
-        baseline="the first, without a search",
-    )
-    if found is None:
-        return {"sentence": "There is no held-out record to compare on."}
-    return {
-        "sentence": f"Loss by record: {found.sentence}",
-        "difference": found.difference,
-        "interval": None if found.interval is None else list(found.interval),
-        "significance": found.significance.value,
-    }
 
 
 def _short(text: str) -> str:

@@ -17,12 +17,14 @@ from botocore.exceptions import ClientError
 
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.cli import export
+from outcrop.cli.data_check import write_page
 from outcrop.cli.data_files import check_data_file
 from outcrop.cli.study_shown import print_study, trial_line
 from outcrop.customization.choices.hyperparameters import of_pairs
 from outcrop.customization.choices.search_space import AT_ONCE, PRUNER, SAMPLER, SPACE, TRIALS
 from outcrop.customization.output.artifacts import STUDY, uri_of
 from outcrop.errors import Invalid
+from outcrop.evaluation.studies.page import study_page
 from outcrop.settings import DEFAULT_REGION, Settings
 
 _PAUSE_S = 0.5
@@ -48,11 +50,15 @@ class TuneOptions:
     hyper: Sequence[str]
     customization: str
     region: str | None
+    html: Path | None
+    "Where the study is written as a page, too."
     as_json: bool
 
 
 def tune(settings: Settings, asked: TuneOptions) -> int:
-    """Create the job, or find it, and watch it; 1 when it did not complete. Raises Invalid."""
+    """Create the job, or find it, and watch it; 1 when it did not complete. Raises Invalid, MachineTrouble."""
+    if asked.html is not None and not asked.html.expanduser().parent.is_dir():
+        raise Invalid(f"--html: there is no folder {asked.html.parent}. Make it first.")
     region = asked.region or DEFAULT_REGION
     bedrock, s3 = (export.client(settings, service, region) for service in ("bedrock", "s3"))
     job = _found(bedrock, asked.name)
@@ -66,11 +72,21 @@ def tune(settings: Settings, asked: TuneOptions) -> int:
     study = _study(s3, job)
     if study is not None:
         print_study(study, as_json=asked.as_json)
+        if asked.html is not None:
+            write_page(asked.html.expanduser(), study_page(study, title=asked.name, about=_about(job)))
+            if not asked.as_json:
+                print(f"\nWritten: {asked.html}")
     if not asked.as_json and job["status"] == "Completed":
         print(f"\nThe custom model is {job['outputModelName']} ({job['outputModelArn']}).")
     if "failureMessage" in job:
         print(job["failureMessage"], file=sys.stderr)
     return int(job["status"] != "Completed")
+
+
+def _about(job: dict[str, Any]) -> str:
+    """Whose search it is, for the page."""
+    base = job["baseModelArn"].rpartition("/")[2]
+    return f"{job['customizationType']} of {base}, ended as {job['status']}"
 
 
 def _found(bedrock: Any, name: str) -> dict[str, Any] | None:

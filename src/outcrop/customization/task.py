@@ -1,6 +1,5 @@
 """The training task of a job on record."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from outcrop.customization import memory
@@ -44,7 +43,7 @@ def task_of(
         validators=tuple(files[1:]),
         encoded=tuple(encoded),
         customization=document["customizationType"],
-        hyper=replace(resolved.hyper, threads=house.settings.threads),
+        hyper=hyperparameters.with_threads(resolved.hyper, house.settings.threads),
         prompt_format=prompt_format,
         run_dir=run_dir,
         output_dir=house.models.folder(document["modelArn"]),

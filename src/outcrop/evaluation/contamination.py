@@ -55,6 +55,11 @@ def check(
     return ContaminationReport(learned=tuple(learned), notes=tuple(notes))
 
 
+def check_file(path: Path, questions: Sequence[Question], *, name: str) -> LearnedFrom:
+    """Look for the questions in the records of a file that is here, such as those that a prompt draws examples from."""
+    return _looked_through(_FileData(path), questions, model=name, compared=name)
+
+
 def _line(bedrock: Any, arn: str) -> Iterator[dict[str, Any]]:
     """A custom model and those that it was trained from, the youngest first."""
     now: str | None = arn
@@ -80,7 +85,9 @@ def _learned_from(
         return _looked_through(data, questions, model=model, compared=compared)
 
 
-def _looked_through(data: "_TrainingData", questions: Sequence[Question], *, model: str, compared: str) -> LearnedFrom:
+def _looked_through(
+    data: "_TrainingData | _FileData", questions: Sequence[Question], *, model: str, compared: str
+) -> LearnedFrom:
     known = data.known()
     records = data.records()
     if known is None and records is None:
@@ -118,7 +125,7 @@ def _digests(known: Sequence[KnownRecord] | None, taught: Sequence[Record] | Non
 
 
 def _near(
-    test: Sequence[tuple[Question, Record]], taught: Sequence[Record], data: "_TrainingData"
+    test: Sequence[tuple[Question, Record]], taught: Sequence[Record], data: "_TrainingData | _FileData"
 ) -> Iterator[FoundRecord]:
     texts = [each for each in taught if isinstance(each, TextRecord)]
     yield from _contained(test, texts, data)
@@ -128,7 +135,7 @@ def _near(
 
 
 def _alike(
-    test: Sequence[tuple[Question, Record]], taught: Sequence[Record], data: "_TrainingData"
+    test: Sequence[tuple[Question, Record]], taught: Sequence[Record], data: "_TrainingData | _FileData"
 ) -> Iterator[FoundRecord]:
     """Test records of which a training record has nearly all letter sequences."""
     learned = NearRecords()
@@ -150,7 +157,7 @@ def _seen(record: Record, at: int) -> SeenRecord:
 
 
 def _contained(
-    test: Sequence[tuple[Question, Record]], texts: Sequence[TextRecord], data: "_TrainingData"
+    test: Sequence[tuple[Question, Record]], texts: Sequence[TextRecord], data: "_TrainingData | _FileData"
 ) -> Iterator[FoundRecord]:
     """Test records that stand within a training text, as a part of it."""
     wanted = [(question, np.unique(shingles.of_text(text_of(record)))) for question, record in test]
@@ -172,6 +179,24 @@ def _share(hashes: Hashes, learned: Hashes) -> float:
         return 0.0
     place = np.minimum(np.searchsorted(learned, hashes), len(learned) - 1)
     return float((learned[place] == hashes).mean())
+
+
+class _FileData:
+    """Records of a file on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.uri = str(path)
+        self._dataset = datasets.of_path(path)
+
+    def known(self) -> None:
+        """There is no lineage of a file."""
+
+    def records(self) -> list[Record]:
+        read = datasets.read_dataset(self._dataset, customization="FINE_TUNING")
+        return [line.record for line in read if line.record is not None]
+
+    def place(self, file: int, line: int) -> str:
+        return f"{self._dataset.files[file].name}:{line}"
 
 
 class _TrainingData:

@@ -50,7 +50,9 @@ class MedianRule:
 class HyperbandRule:
     """Stops what is not among the best third at any rung of its bracket: https://arxiv.org/abs/1603.06560
 
-    Rungs are numbers of epochs. What was decided once is decided alike by a successor, which replays the curves.
+    Rungs are numbers of epochs. A curve is held against those that came to the same rung before it, so the order in
+    which values are told decides; whoever takes a search up tells them in the order in which they came. What fell once
+    stays fallen, whichever curve was asked about when it fell.
     """
 
     def __init__(self, objective: Objective, resources: HyperbandResources, *, name: str) -> None:
@@ -63,11 +65,12 @@ class HyperbandRule:
         self._trials: list[optuna.Trial] = []
         self._told: list[int] = []
         "How many points of each curve the trial has been told."
+        self._fallen: set[int] = set()
 
     def hopeless(self, running: Mapping[int, ObjectiveCurve], ended: Mapping[int, ObjectiveCurve]) -> list[int]:
         curves = {**running, **ended}
-        found = {number for number in sorted(curves) if self._falls(number, curves[number])}
-        return [number for number in running if number in found or running[number].epoch > self._most]
+        self._fallen |= {number for number in sorted(curves) if self._falls(number, curves[number])}
+        return [number for number in running if number in self._fallen or running[number].epoch > self._most]
 
     def _falls(self, number: int, curve: ObjectiveCurve) -> bool:
         """Whether the curve's new points bring it to a rung from which it goes no further."""

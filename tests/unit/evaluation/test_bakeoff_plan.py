@@ -139,6 +139,7 @@ def test_cells_with_the_same_chain_share_a_job(folder: Path) -> None:
     [
         ("epochCount = 2", "epochCount = 3"),
         ("scores", "seed = 1\nscores"),
+        ("scores", "threads = 1\nscores"),
         ("outcrop.starter-v1", "amazon.titan-text-lite-v1"),
     ],
 )

@@ -64,3 +64,18 @@ def test_hyperband_stops_the_worst_at_a_rung_and_a_successor_decides_alike() -> 
     assert found == [[], [], [2], [3], [], [5]]
     assert decided()[1] == found
     assert rule.hopeless({0: curve(5, 5, 5)}, {}) == [0], "it goes beyond the most resources"
+
+
+def test_who_falls_at_one_rung_falls_whoever_is_asked_about_first() -> None:
+    resources = HyperbandResources(least=1, most=2)
+    ended = {0: curve(5.0), 1: curve(4.0)}
+    running = {2: curve(9.0), 3: curve(8.0), 4: curve(3.0)}
+    together = HyperbandRule(LOW, resources, name="job").hopeless(running, ended)
+    one_by_one = HyperbandRule(LOW, resources, name="job")
+    # Each is asked about with the others beside it, as of trials that learn side by side
+    found = [
+        number
+        for number in running
+        if one_by_one.hopeless({number: running[number]}, {**ended, **running} | {number: running[number]})
+    ]
+    assert found == together == [2, 3]

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from outcrop.training.task import TrainingHyper, tokens_at_once
 _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
 
+THREADS = "outcrop.threads"
 RATE, MULTIPLIER = "outcrop.learningRate", "outcrop.learningRateMultiplier"
 WARMUP = "learningRateWarmupSteps"
 
@@ -177,8 +178,22 @@ def resolve(
         max_grad_norm=float(text["outcrop.maxGradNorm"]),
         token_budget=_unless_recommended(text["outcrop.tokensPerRow"]) or tokens_at_once(method),
         gradient_checkpointing=text["outcrop.gradientCheckpointing"] == "true",
+        threads=_unless_recommended(text[THREADS]) or 0,
     )
     return Resolved(hyper=hyper, notes=(*overruled, *((rate.note,) if rate.note else ()), *told))
+
+
+def with_threads(hyper: TrainingHyper, installation: int) -> TrainingHyper:
+    """The run with the threads that it asks for, else those that an installation gives a job; 0 leaves it to torch.
+
+    Raises Invalid where it asks for more than it is given.
+    """
+    if installation and hyper.threads > installation:
+        raise Invalid(
+            f"hyperParameters.{THREADS}: {hyper.threads}, and this installation gives a job {installation} "
+            "(OUTCROP_THREADS). Choose at most as many, or leave it out."
+        )
+    return replace(hyper, threads=hyper.threads or installation)
 
 
 def used(

@@ -30,7 +30,7 @@ _STRATEGIES = {"tpe": Strategy.BAYESIAN, "random": Strategy.RANDOM, "grid": Stra
 _FIXED = (
     *NAMES, "outcrop.seed", "outcrop.initialize", "outcrop.layers", "outcrop.width", "outcrop.tokenizerSize",
     "outcrop.promptFormat", "outcrop.promptDay", "outcrop.evalPercentage", "evalPercentage", "outcrop.tensorboard",
-    "outcrop.evaluationsPerEpoch", "outcrop.evaluateEverySteps", "outcrop.tokensPerRow",
+    "outcrop.evaluationsPerEpoch", "outcrop.evaluateEverySteps", "outcrop.tokensPerRow", "outcrop.threads",
 )  # fmt: skip
 "What decides which losses are compared, or nothing of what is learned."
 

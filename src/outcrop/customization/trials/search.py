@@ -138,7 +138,7 @@ class _Trials:
         resolved = hyperparameters.resolve(
             start.base.hyperparameters, values, recommended_rate=rate, parent=start.method
         )
-        return replace(resolved.hyper, threads=work.house.settings.threads)
+        return hyperparameters.with_threads(resolved.hyper, work.house.settings.threads)
 
 
 class _SearchReporter:

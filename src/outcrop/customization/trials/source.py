@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import Protocol
 
 from outcrop.customization.choices.search_space import Pruner, SearchPlan
-from outcrop.customization.trials.study import Study, StudyTrial, curve_of
+from outcrop.customization.trials.study import LossPoint, Study, StudyTrial, curve_of
 from outcrop.search import ranges
 from outcrop.search.curves import ObjectiveCurve
 from outcrop.search.early_stops import HyperbandRule, MedianRule, StopRule
@@ -64,6 +64,7 @@ class SearchedTrials:
         self._task_of = task_of
         self._reporter = reporter
         self._rule = _rule(plan, evaluations)
+        self._has_replayed = False
 
     def under_way(self) -> list[Trial]:
         return [self._trial(each) for each in self._study.trials if each.end is None]
@@ -160,11 +161,30 @@ class SearchedTrials:
     def _is_hopeless(self, number: int) -> bool:
         if self._rule is None or number == 0:  # the first is what the others are compared with
             return False
+        self._replay(self._rule)
         curves = {trial.number: _objective_curve(trial) for trial in self._study.trials if trial.curve}
         own = curves.pop(number, None)
         if own is None or (self._plan.pruner is Pruner.MEDIAN and own.epoch < _WATCHED_FROM):
             return False
         return bool(self._rule.hopeless({number: own}, curves))
+
+    def _replay(self, rule: StopRule) -> None:
+        """Tell a rule of a worker that takes the search up what its predecessor was told, in the same order."""
+        if self._has_replayed:
+            return
+        self._has_replayed = True
+        trials = [trial for trial in self._study.trials if trial.curve]
+        moments = {self._moment(trial, point) for trial in trials for point in trial.curve}
+        for moment in sorted(moments):
+            known = (
+                (trial, tuple(point for point in trial.curve if self._moment(trial, point) <= moment))
+                for trial in trials
+            )
+            rule.hopeless({}, {trial.number: _objective_curve(replace(trial, curve=c)) for trial, c in known if c})
+
+    def _moment(self, trial: StudyTrial, point: LossPoint) -> tuple[int, int]:
+        """When a loss was told: by the steps that trials side by side took together, else by the trial and its step."""
+        return (trial.number, point.step) if self._study.side_by_side else (0, trial.entered + point.step)
 
 
 def _rule(plan: SearchPlan, evaluations: int) -> StopRule | None:

@@ -1,24 +1,13 @@
 """The Pareto front as a picture: a point for each approach, over its cost, with the interval of its quality."""
 
-import math
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from outcrop.evaluation.bakeoff.judging import JudgedBakeoff, JudgedCell, recommended
 from outcrop.evaluation.bakeoff.recommendation import told_amount, told_estimate
+from outcrop.evaluation.report.axes import Tick, axis
 
 _WIDTH, _HEIGHT = 760.0, 420.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 730.0, 34.0, 370.0
-_NUM_TICKS = 5
-_WIDE = 20.0
-"The ratio of costs from which on the axis is logarithmic."
-
-
-class Tick(NamedTuple):
-    """A line of the grid, and what stands beside it."""
-
-    place: float
-    told: str
 
 
 class FrontPoint(NamedTuple):
@@ -58,8 +47,8 @@ def draw(judged: JudgedBakeoff) -> FrontPicture | None:
         return None
     costs = [cell.cost for cell in judged.cells]
     ends = [end for cell in judged.cells for end in _ends(judged, cell)]
-    across, x_of = _scale(costs, _LEFT + 20, _RIGHT - 20, lambda cost: told_amount(judged, cost))
-    up, y_of = _scale(ends, _BOTTOM - 8, _TOP + 8, lambda value: f"{value:.2f}", always_even=True)
+    across, x_of = axis(costs, _LEFT + 20, _RIGHT - 20, lambda cost: told_amount(judged, cost))
+    up, y_of = axis(ends, _BOTTOM - 8, _TOP + 8, lambda value: f"{value:.2f}", always_even=True)
     taken = recommended(judged)
     points = [
         FrontPoint(
@@ -83,23 +72,3 @@ def draw(judged: JudgedBakeoff) -> FrontPicture | None:
 def _ends(judged: JudgedBakeoff, cell: JudgedCell) -> tuple[float, float]:
     found = cell.estimates[judged.measure]
     return (found.mean, found.mean) if found.interval is None else (found.interval.low, found.interval.high)
-
-
-def _scale(
-    values: Sequence[float], first: float, last: float, told: Callable[[float], str], *, always_even: bool = False
-) -> tuple[list[Tick], Callable[[float], float]]:
-    """The ticks of an axis, and where a value stands on it."""
-    least, most = min(values), max(values)
-    is_wide = not always_even and least > 0 and most / least >= _WIDE
-    bend: Callable[[float], float] = math.log if is_wide else float
-    back: Callable[[float], float] = math.exp if is_wide else float
-    begin, span = bend(least), (bend(most) - bend(least)) or 1.0
-
-    def place(value: float) -> float:
-        return round(first + (last - first) * (bend(value) - begin) / span, 1)
-
-    marks = [back(begin + span * number / (_NUM_TICKS - 1)) for number in range(_NUM_TICKS)]
-    if is_wide:
-        marks = [float(f"{mark:.1g}") for mark in marks]
-        marks = [mark for mark in dict.fromkeys(marks) if least <= mark <= most]
-    return [Tick(place(mark), told(mark)) for mark in marks], place

@@ -14,6 +14,8 @@ from outcrop.customization.prices import ListedRates
 from outcrop.evaluation.bakeoff.outcome import CellOutcome
 from outcrop.evaluation.bakeoff.plan import CostKind
 from outcrop.evaluation.measures import Measure
+from outcrop.evaluation.report.as_json import contamination_json
+from outcrop.evaluation.report.value import ContaminationReport
 from outcrop.evaluation.scores.scoring import TextScore
 from outcrop.evaluation.statistics.comparing import ScoreDifference, Significance, compare, confidence_of_each
 from outcrop.evaluation.statistics.intervals import MeanEstimate, estimate
@@ -78,6 +80,8 @@ class JudgedBakeoff:
     cells: tuple[JudgedCell, ...]
     failed: tuple[CellOutcome, ...] = ()
     title: str = ""
+    held_out: ContaminationReport | None = None
+    "Whether models have learned from the questions; None where nobody looked."
 
     def to_json(self) -> dict[str, Any]:
         """The whole result for programs."""
@@ -91,6 +95,7 @@ class JudgedBakeoff:
             "recommended": None if taken is None else taken.name,
             "cells": [cell.to_json() for cell in self.cells],
             "failed": [outcome.to_json() for outcome in self.failed],
+            "heldOut": None if self.held_out is None else contamination_json(self.held_out),
         }
 
     def quality(self, cell: JudgedCell) -> float:
@@ -110,7 +115,9 @@ class Judging:
     "A price list; none: nothing has a price."
     seed: int = 0
 
-    def judge(self, outcomes: Sequence[CellOutcome], *, title: str = "") -> JudgedBakeoff:
+    def judge(
+        self, outcomes: Sequence[CellOutcome], *, title: str = "", held_out: ContaminationReport | None = None
+    ) -> JudgedBakeoff:
         """The cells beside each other, in their order."""
         measure = self.measures[0]
         counted = [each for each in outcomes if not each.failure and self._estimate(each, measure) is not None]
@@ -128,6 +135,7 @@ class Judging:
             cells=tuple(self._cells(counted, cost_of)),
             failed=failed,
             title=title,
+            held_out=held_out,
         )
 
     def _cells(self, counted: Sequence[CellOutcome], cost_of: Callable[[CellOutcome], float]) -> list[JudgedCell]:

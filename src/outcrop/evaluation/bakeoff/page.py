@@ -23,6 +23,7 @@ from outcrop.evaluation.bakeoff.recommendation import (
     told_estimate,
 )
 from outcrop.evaluation.bakeoff.table import told_memory, told_training
+from outcrop.evaluation.report.as_text import contamination_sentences
 
 _MOST_EXAMPLES = 5
 _LONGEST = 400
@@ -45,6 +46,9 @@ def bakeoff_page(judged: JudgedBakeoff, questions: Sequence[ShownQuestion] = ())
         picture=draw(judged),
         recommendation=recommendation(judged),
         detectable=detectable(judged),
+        held_out=[]
+        if judged.held_out is None
+        else list(contamination_sentences(judged.held_out, judged.num_questions)),
         style=Markup(style),
         style_hash=Markup(f"sha256-{digest}"),
     )

@@ -114,6 +114,8 @@ class BakeoffPlan:
     most_questions: int | None = None
     max_tokens: int = 128
     seed: int = 0
+    threads: int | None = None
+    "Of each job, so that the plan makes the same models again; None leaves them to the installation."
     horizon: int = 1000
     "Answers over which the cost of a customization is spread."
     cost: CostKind | None = None

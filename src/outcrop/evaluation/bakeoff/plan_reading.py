@@ -48,6 +48,7 @@ def _plan(table: PlanTable, path: Path) -> BakeoffPlan | None:
         "most_questions": table.number("most_questions", least=1, most=1_000_000),
         "max_tokens": table.number("max_tokens", least=1, most=100_000),
         "seed": table.number("seed", least=0, most=2**31 - 1),
+        "threads": table.number("threads", least=1, most=1024),
         "horizon": table.number("horizon", least=1, most=10**12),
         "cost": CostKind(cost) if cost else None,
         "prices": table.file("prices"),

@@ -4,15 +4,17 @@ Whatever was done before is found again: jobs by their digests, knowledge bases 
 So a run that was killed goes on, and a cell is repeated alone at no cost.
 """
 
+import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from outcrop.errors import Invalid, Refusal
+from outcrop.evaluation import contamination
 from outcrop.evaluation.answers import AnswerSettings
 from outcrop.evaluation.api_client import ApiClient
 from outcrop.evaluation.asking_api import OpenedModel, open_model
@@ -26,6 +28,7 @@ from outcrop.evaluation.comparison import Progress, unheard
 from outcrop.evaluation.kept_answers import KeptAnswers
 from outcrop.evaluation.measures import Measure
 from outcrop.evaluation.questions import Question, read_file
+from outcrop.evaluation.report.value import ContaminationReport
 
 KnowledgeOf = Callable[[RetrievalApproach], str]
 "The id of an approach's knowledge base, found or made and ingested."
@@ -46,6 +49,8 @@ class BakeoffRun:
     "The folder of kept answers."
     tell: Callable[[str], None]
     progress: Progress = unheard
+    held_out: ContaminationReport | None = None
+    "Whether the models have learned from the questions; known once there are outcomes."
     _digest: Digest = field(default_factory=digests)
     _trained: dict[str, TrainedModel | str] = field(default_factory=dict)
     "By digest of the job; a sentence of one that failed."
@@ -60,6 +65,7 @@ class BakeoffRun:
         bases = self._knowledge_bases(cells)
         for job in wanted:
             self._trained[job.digest] = self._train(job)
+        self.held_out = await self._looked_for(questions, cells)
         names = short_names(cells)
         return [await self._outcome(cell, names[cell.name], questions, examples, bases) for cell in cells]
 
@@ -121,6 +127,29 @@ class BakeoffRun:
             )
         self.tell(f"{name}: {outcome.failure or f'{len(questions)} questions answered'}")
         return outcome
+
+    async def _looked_for(self, questions: Sequence[Question], cells: Sequence[BakeoffCell]) -> ContaminationReport:
+        """The questions looked for in all that models learn from and prompts show, also nearly the same."""
+        arns: dict[str, str | None] = {}
+        names: dict[str, str] = {}
+        for cell in cells:
+            job = job_of(self.plan, cell, self._digest)
+            trained = self._trained[job.digest] if job is not None else None
+            if job is None:
+                arns[cell.model] = (await self._open(cell.model)).identity.arn
+            elif isinstance(trained, TrainedModel):
+                arns[f"{cell.customization} of {cell.model}"] = trained.model_arn
+                chain = zip(job.chain, self.plan.chain(cell.customization), strict=True)
+                names |= {link.name: approach.name for link, approach in chain}
+        clients = {"bedrock": self.jobs.clients.bedrock, "s3": self.jobs.clients.s3}
+        found = await asyncio.to_thread(contamination.check, clients, questions, arns)
+        shown = [
+            contamination.check_file(each.training, questions, name=f"the prompt {name}")
+            for name, each in self.plan.prompts.items()
+            if each.training is not None
+        ]
+        learned = [replace(each, model=names.get(each.model, each.model)) for each in found.learned]
+        return replace(found, learned=(*learned, *shown))
 
     def _passages(self, knowledge_base: str, retrieval: RetrievalApproach) -> PassageSource:
         runtime: Any = self.api.client("bedrock-agent-runtime")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from outcrop.customization.choices.hyperparameters import THREADS
 from outcrop.datasets import dataset
 from outcrop.evaluation.bakeoff.plan import BakeoffCell, BakeoffPlan, CustomizationApproach, RetrievalApproach
 
@@ -73,7 +74,7 @@ def job_of(plan: BakeoffPlan, cell: BakeoffCell, digest: Digest) -> SharedJob | 
     """The job that leaves a cell's model behind; None where the model is asked as it comes."""
     job: SharedJob | None = None
     for approach in plan.chain(cell.customization):
-        job = _job(approach, cell.model, job, plan.seed, digest)
+        job = _job(approach, cell.model, job, plan, digest)
     return job
 
 
@@ -90,10 +91,13 @@ def _links(job: SharedJob | None) -> Iterator[SharedJob]:
     yield from job.chain if job is not None else ()
 
 
-def _job(approach: CustomizationApproach, model: str, parent: SharedJob | None, seed: int, digest: Digest) -> SharedJob:
+def _job(
+    approach: CustomizationApproach, model: str, parent: SharedJob | None, plan: BakeoffPlan, digest: Digest
+) -> SharedJob:
     assert approach.type is not None, "a chain has no approach that trains nothing"
     assert approach.training is not None, "what trains has something to train on"
-    hyper = {_SEED: str(seed), **dict(approach.hyperparameters)}
+    threads = {} if plan.threads is None else {THREADS: str(plan.threads)}
+    hyper = {_SEED: str(plan.seed), **threads, **dict(approach.hyperparameters)}
     return SharedJob(
         model=model,
         parent=parent,

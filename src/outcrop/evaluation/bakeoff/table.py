@@ -12,6 +12,7 @@ from outcrop.evaluation.bakeoff.recommendation import (
     told_beside,
     told_estimate,
 )
+from outcrop.evaluation.report.as_text import contamination_sentences
 
 WIDTH = 80
 _GAP = "  "
@@ -26,6 +27,10 @@ def bakeoff_text(judged: JudgedBakeoff, *, width: int | None = WIDTH) -> str:
 def _lines(judged: JudgedBakeoff, width: int | None) -> Iterator[str]:
     if judged.title:
         yield judged.title
+        yield ""
+    if judged.held_out is not None:
+        for sentence in contamination_sentences(judged.held_out, judged.num_questions):
+            yield from _wrapped(sentence, width)
         yield ""
     if judged.cells:
         direction = "higher is better" if judged.higher_is_better else "lower is better"

@@ -57,9 +57,9 @@ def read_plan(params: Mapping[str, Any]) -> EvaluationPlan:
 def _automated(config: Mapping[str, Any], problems: list[str]) -> Mapping[str, Any]:
     if config.get("human"):
         problems.append(
-            "evaluationConfig.human: evaluation by people is not built in Outcrop yet. Use automated with "
-            "evaluatorModelConfig, which asks a model for the same grades, or read the answers in an automated job's "
-            "output and grade them by hand."
+            "evaluationConfig.human: Outcrop has no work teams that would grade. Use automated with "
+            "evaluatorModelConfig, which asks a model for the same grades, or show the answers of an automated job's "
+            "output to people and write what they say with outcrop.evaluation.human_ratings, in this job's form."
         )
         return {}
     automated: Mapping[str, Any] | None = config.get("automated")

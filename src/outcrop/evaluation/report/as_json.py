@@ -25,7 +25,7 @@ def of_report(report: ComparisonReport) -> dict[str, Any]:
         "measures": [_measure(each) for each in report.measures],
         "costs": {model: asdict(cost) for model, cost in report.costs.items()},
         "general": None if report.general is None else _general(report),
-        "contamination": None if report.contamination is None else _contamination(report.contamination),
+        "contamination": None if report.contamination is None else contamination_json(report.contamination),
         "records": [_record(each) for each in report.records],
     }
 
@@ -89,7 +89,8 @@ def _difference(told: ScoreDifference) -> dict[str, Any]:
     }
 
 
-def _contamination(told: ContaminationReport) -> dict[str, Any]:
+def contamination_json(told: ContaminationReport) -> dict[str, Any]:
+    """What was found of the questions in the data that models learned from."""
     return {"learned": [asdict(each) for each in told.learned], "notes": list(told.notes), "ids": sorted(told.ids)}
 
 

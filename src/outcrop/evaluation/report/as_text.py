@@ -28,7 +28,8 @@ def of_report(report: ComparisonReport) -> str:
 def _lines(report: ComparisonReport) -> Iterator[str]:
     yield f"{report.name}: {_counted(report.num_questions, 'question')}{_seeds(report)}"
     if report.contamination is not None:
-        yield from _contaminated(report.contamination, report.num_questions)
+        for sentence in contamination_sentences(report.contamination, report.num_questions):
+            yield from _wrapped(sentence)
     main = examples.main_measure(report)
     for measure in report.measures:
         yield ""
@@ -131,25 +132,22 @@ def _categories(measure: MeasureReport, report: ComparisonReport) -> Iterator[st
                     yield _row("", signed(told.difference), interval(told.interval, signs=True), told.significance)
 
 
-def _contaminated(told: ContaminationReport, num_questions: int) -> Iterator[str]:
+def contamination_sentences(told: ContaminationReport, num_questions: int) -> Iterator[str]:
+    """Whether the questions were learned by heart, model by model."""
     for source in told.learned:
         trained = source.compared if source.model == source.compared else f"{source.model}, above {source.compared},"
         if source.found:
             places = ", ".join(each.id for each in source.found[:5])
             more = ", …" if len(source.found) > 5 else ""
-            text = (
+            yield (
                 f"CONTAMINATED: {trained} learned from {len(source.found)} of the {num_questions} test records, or "
                 f"nearly so: {places}{more}. Scores on them tell of memory."
             )
-            yield from _wrapped(text)
         elif source.num_records:
-            yield from _wrapped(
-                f"None of them is among the {_counted(source.num_records, 'record')} that {trained} learned from."
-            )
+            yield f"None of them is among the {_counted(source.num_records, 'record')} that {trained} learned from."
         if source.note:
-            yield from _wrapped(source.note)
-    for note in told.notes:
-        yield from _wrapped(note)
+            yield source.note
+    yield from told.notes
 
 
 def _costs(report: ComparisonReport) -> Iterator[str]:

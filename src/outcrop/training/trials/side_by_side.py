@@ -144,16 +144,20 @@ class _SideBySide:
             {name: batch.examples for name, batch in batches.items()}, token_budget=budget
         )
         self._steps += 1
-        failed: list[tuple[_TrialPlace, DivergedError]] = []
-        for place in self._places:
+        failed: list[TrialOutcome] = []
+        for place in list(self._places):
             run, batch = place.run, batches[place.name]
             try:
                 step = update(run.trained, run.plan, run.task.hyper, batch, losses[place.name], began=began)
                 loop.after_step(run, step)
             except DivergedError as error:
-                failed.append((place, error))
-        for place, why in failed:
-            self._end(place, TrialOutcome(number=place.trial.number, end=TrialEnd.FAILED, message=why.message))
+                failed.append(TrialOutcome(number=place.trial.number, end=TrialEnd.FAILED, message=error.message))
+                self._remove(place)
+        if failed:
+            # As where one leaves: the next trial enters after this step also where a successor takes the search up.
+            self._write_all()
+        for outcome in failed:
+            self._source.ended(outcome)
         if self._places and all(place.run.checkpointer.is_due for place in self._places):
             for place in self._places:
                 place.run.checkpointer.begin(place.run.history)
@@ -179,10 +183,13 @@ class _SideBySide:
             self._end(place, outcome)
 
     def _end(self, place: _TrialPlace, outcome: TrialOutcome) -> None:
+        self._remove(place)
+        self._source.ended(outcome)
+
+    def _remove(self, place: _TrialPlace) -> None:
         place.stack.close()
         self._places.remove(place)
         self._network.remove(place.name)
-        self._source.ended(outcome)
 
     def _write_all(self) -> None:
         for place in self._places:

@@ -81,7 +81,10 @@ NAMELESS: dict[str, Any] = {
 }
 SAID = automated("d.jsonl", "Builtin.Accuracy")
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
-    (request({"human": {"datasetMetricConfigs": []}}), "evaluationConfig.human: evaluation by people is not built"),
+    (
+        request({"human": {"datasetMetricConfigs": []}}),
+        "evaluationConfig.human: Outcrop has no work teams that would grade",
+    ),
     (request({}), "evaluationConfig: automated is missing"),
     (request(SAID, {}), "inferenceConfig: give one of models and ragConfigs"),
     (request(SAID, {**models("a.b-v1"), **RETRIEVE}), "inferenceConfig: give one of models and ragConfigs"),
