@@ -16,7 +16,8 @@ from tests.support.vault import BUCKET
 
 PAGES = (
     "/", "/models", "/models/bring", "/data", "/data/recipes", "/data/recipes/verse", "/customize", "/jobs", "/jobs/overlay",
-    "/tasks", "/deployments", "/playground",
+    "/tasks", "/deployments", "/playground", "/playground/ratings", "/knowledge", "/evaluations", "/evaluations/new",
+    "/evaluations/bakeoffs",
 )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def test_a_name_that_was_made_to_point_here_is_no_host(console: RunningConsole, 
     assert admin.get("/", headers={"host": f"localhost:{console.settings.console_port}"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/data/make", "/models/deploy", "/models/delete", "/models/bring", "/models/export", "/models/forget", "/models/tag", "/data/recipes", "/tasks/stop", "/jobs/stop", "/jobs/checkpoint", "/customize", "/deployments/delete", "/sign-out"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/data/make", "/models/deploy", "/models/delete", "/models/bring", "/models/export", "/models/forget", "/models/tag", "/data/recipes", "/tasks/stop", "/jobs/stop", "/jobs/checkpoint", "/customize", "/deployments/delete", "/sign-out", "/knowledge", "/knowledge/ingest", "/knowledge/delete", "/evaluations/new", "/evaluations/stop", "/evaluations/delete", "/playground/ratings", "/playground/code"])  # fmt: skip
 @pytest.mark.parametrize("token", ["", "of another session"])
 def test_nothing_is_changed_without_the_sessions_token(admin: httpx.Client, path: str, token: str) -> None:
     answer = admin.post(path, data={"token": token, "bucket": "without-token", "arn": "x"})
@@ -87,6 +88,7 @@ def test_nothing_is_changed_without_the_sessions_token(admin: httpx.Client, path
 def test_uploads_and_prompts_need_the_token_too(admin: httpx.Client) -> None:
     assert admin.put("/data/upload?bucket=x&key=y", content=b"z").status_code == 403
     assert admin.post("/playground/answers", json={}).status_code == 403
+    assert admin.post("/playground/vote", json={}).status_code == 403
 
 
 def test_no_page_can_be_framed_or_run_what_is_not_ours(admin: httpx.Client) -> None:

@@ -19,9 +19,25 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from outcrop.console import language as languages
-from outcrop.console import live, playground_stream, signing_in, uploading
+from outcrop.console import live, playground_stream, signing_in, uploading, voting
 from outcrop.console.guard import SAFE, ConsoleGuard
-from outcrop.console.pages import bring, customize, data, deployments, home, jobs, models, playground, recipes, tasks
+from outcrop.console.pages import (
+    bakeoffs,
+    bring,
+    customize,
+    data,
+    deployments,
+    evaluations,
+    home,
+    jobs,
+    knowledge,
+    models,
+    playground,
+    ratings,
+    recipes,
+    scores,
+    tasks,
+)
 from outcrop.console.sessions import COOKIE, ConsoleSessions
 from outcrop.console.user_client import DENIED, KEY_ENDED
 from outcrop.console.visit import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, ConsoleVisit
@@ -82,7 +98,28 @@ class Console:
             Route("/jobs/{job}", self._closed(jobs.show_one)),
             Route("/deployments", self._closed(deployments.show)),
             Route("/deployments/delete", self._closed(deployments.delete), methods=["POST"]),
+            Route("/knowledge", self._closed(knowledge.show)),
+            Route("/knowledge", self._closed(knowledge.make), methods=["POST"]),
+            Route("/knowledge/ingest", self._closed(knowledge.ingest), methods=["POST"]),
+            Route("/knowledge/stop", self._closed(knowledge.stop), methods=["POST"]),
+            Route("/knowledge/delete-source", self._closed(knowledge.delete_source), methods=["POST"]),
+            Route("/knowledge/delete", self._closed(knowledge.delete), methods=["POST"]),
+            Route("/knowledge/{id}", self._closed(knowledge.show_one)),
+            Route("/knowledge/{id}", self._closed(knowledge.add_source), methods=["POST"]),
+            Route("/knowledge/{id}/passages", self._closed(knowledge.passages)),
+            Route("/evaluations", self._closed(evaluations.show)),
+            Route("/evaluations/new", self._closed(evaluations.new)),
+            Route("/evaluations/new", self._closed(evaluations.make), methods=["POST"]),
+            Route("/evaluations/bakeoffs", self._closed(bakeoffs.show)),
+            Route("/evaluations/stop", self._closed(evaluations.stop), methods=["POST"]),
+            Route("/evaluations/delete", self._closed(evaluations.delete), methods=["POST"]),
+            Route("/evaluations/{job}", self._closed(evaluations.show_one)),
             Route("/playground", self._closed(playground.show)),
+            Route("/playground/code", self._closed(playground.code), methods=["POST"]),
+            Route("/playground/vote", self._streaming(voting.vote), methods=["POST"]),
+            Route("/playground/ratings", self._closed(ratings.show)),
+            Route("/playground/ratings", self._closed(ratings.make_feedback), methods=["POST"]),
+            Route("/playground/tune.{kind}", self._closed(scores.show)),
             Route("/playground/answers", self._streaming(playground_stream.answers), methods=["POST"]),
             Route("/live", self._streaming(lambda visit: live.stream(visit, self))),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),

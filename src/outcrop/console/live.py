@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from outcrop.console.pages import deployments, home, jobs, models, tasks
+from outcrop.console.pages import deployments, evaluations, home, jobs, knowledge, models, tasks
 from outcrop.console.sessions import ConsoleSession, ConsoleSessions
 from outcrop.console.user_client import KEY_ENDED
 from outcrop.console.visit import ConsoleVisit
@@ -34,6 +34,9 @@ LIVING: dict[str, Callable[[ConsoleVisit], str]] = {
     "tasks": tasks.living,
     "model_state": models.living_state,
     "deployments": deployments.living,
+    "knowledge": knowledge.living_one,
+    "evaluations": evaluations.living,
+    "evaluation": evaluations.living_one,
 }
 
 

@@ -25,7 +25,7 @@ _pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-NAVIGATION = ("home", "models", "data", "customize", "jobs", "deployments", "playground")
+NAVIGATION = ("home", "models", "data", "customize", "jobs", "deployments", "playground", "knowledge", "evaluations")
 
 
 @dataclass(frozen=True, kw_only=True)

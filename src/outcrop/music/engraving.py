@@ -7,10 +7,12 @@ from outcrop.music.musicxml_writing import musicxml_text
 from outcrop.music.score import Part
 
 WIDTH = 1600
+_LONGEST_PAGE = 60_000
+"verovio takes no more."
 
 
-def engraved(part: Part, *, title: str = "", width: int = WIDTH, scale: int = 40) -> list[str]:
-    """The part as SVG, a page each; `width` in pixels at the given scale in percent.
+def engraved(part: Part, *, title: str = "", width: int = WIDTH, scale: int = 40, one_page: bool = False) -> list[str]:
+    """The part as SVG, a page each, or one of any length; `width` in pixels at the given scale in percent.
 
     verovio reads MusicXML better than ABC, of which it loses tuplets that are written out, endings and grace notes.
     """
@@ -25,6 +27,7 @@ def engraved(part: Part, *, title: str = "", width: int = WIDTH, scale: int = 40
             "header": "auto" if title else "none",
             "footer": "none",
             "breaks": "auto",
+            **({"pageHeight": _LONGEST_PAGE} if one_page else {}),
         }
     )
     if not toolkit.loadData(musicxml_text(part, title=title, degrees=False)):
@@ -36,5 +39,5 @@ def _verovio() -> Any:
     try:
         import verovio
     except ImportError as error:
-        raise MachineTrouble("Engraving needs verovio. Install it: pip install verovio.") from error
+        raise MachineTrouble("Engraving needs verovio. Install it: pip install 'outcrop[music]'.") from error
     return verovio

@@ -20,9 +20,9 @@ Event = tuple[int, int, bytes]
 def midi_bytes(bars: Sequence[Bar], *, beats_per_minute: float = 120, program: int = 0, chords: bool = True) -> bytes:
     """The bars as a MIDI file; `program` is the instrument of General MIDI, counted from 0."""
     order = [bars[index] for index in playing_order(bars)]
-    tracks = [_track(_signs(order, beats_per_minute)), _track(_melody(order, program))]
+    tracks = [_track(_signs(order, beats_per_minute)), _track(melody_events(order, program))]
     if chords and any(bar.chords for bar in order):
-        tracks.append(_track(_accompaniment(order)))
+        tracks.append(_track(chord_events(order)))
     return b"MThd" + _number(6, 4) + _number(1, 2) + _number(len(tracks), 2) + _number(TICKS, 2) + b"".join(tracks)
 
 
@@ -35,8 +35,8 @@ def _signs(bars: Sequence[Bar], beats_per_minute: float) -> Iterator[Event]:
             yield _ticks(start), 0, bytes([0xFF, 0x58, 4, told.beats, told.unit.bit_length() - 1, 24, 8])
 
 
-def _melody(bars: Sequence[Bar], program: int) -> Iterator[Event]:
-    """Notes on and off; a tied note stays on."""
+def melody_events(bars: Sequence[Bar], program: int = 0) -> Iterator[Event]:
+    """Notes on and off of bars in playing order; a tied note stays on."""
     yield 0, 0, bytes([0xC0 | _MELODY, program])
     held: set[int] = set()
     for start, bar in _placed(bars):
@@ -56,7 +56,7 @@ def _melody(bars: Sequence[Bar], program: int) -> Iterator[Event]:
         yield _ticks(sum((bar.length for bar in bars), Fraction(0))), 0, _key(0x80 | _MELODY, key, 0)
 
 
-def _accompaniment(bars: Sequence[Bar]) -> Iterator[Event]:
+def chord_events(bars: Sequence[Bar]) -> Iterator[Event]:
     """Chords on and off: a chord sounds from its place to the next one's."""
     end = sum((bar.length for bar in bars), Fraction(0))
     places = [

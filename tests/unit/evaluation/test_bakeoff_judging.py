@@ -1,10 +1,13 @@
 """Cells judged: front, costs, what is significantly apart, and the sentence; then the table and the page."""
 
+import json
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from outcrop.errors import Invalid
 from outcrop.evaluation.bakeoff.judging import JudgedBakeoff, Judging, recommended
 from outcrop.evaluation.bakeoff.outcome import CellOutcome, TrainingNeed
 from outcrop.evaluation.bakeoff.page import ShownQuestion, bakeoff_page
@@ -68,6 +71,25 @@ def test_equal_cells_are_never_apart_and_the_first_is_taken() -> None:
     assert found.cells[0].is_best
     assert recommended(found) is found.cells[0]
     assert all(each.may_be_best for each in found.cells)
+
+
+def test_a_result_is_read_back_from_its_json_as_it_was() -> None:
+    found = judged(
+        cell("plain", 0.2, tokens=10),
+        cell("tuned", 0.51, tokens=10, trained=9_000),
+        cell("broken", 0, tokens=1, failure="no model"),
+    )
+    told = json.loads(json.dumps(found.to_json()))
+    read = JudgedBakeoff.from_json(told)
+    assert recommendation(read) == recommendation(found)
+    assert bakeoff_text(read) == bakeoff_text(found)
+    assert read.to_json() == found.to_json()
+
+
+@pytest.mark.parametrize("told", [{}, [], {"cells": 3}, {"cells": [{"cell": "x"}]}, None])
+def test_json_of_something_else_is_no_result(told: Any) -> None:
+    with pytest.raises(Invalid, match=r"No result of a bake-off: .*`outcrop bakeoff PLAN --json` prints one\."):
+        JudgedBakeoff.from_json(told)
 
 
 def test_many_comparisons_hold_together() -> None:

@@ -134,7 +134,9 @@ def _content(blocks: list[Mapping[str, Any]]) -> Content:
         else:
             left += len(text)
     if sum(map(len, (*texts, *sources, *queries))) > _MOST_UNITS * 1000:
-        raise Invalid(f"content: more than {_MOST_UNITS:,} text units of 1,000 characters. Apply the guardrail in parts.")
+        raise Invalid(
+            f"content: more than {_MOST_UNITS:,} text units of 1,000 characters. Apply the guardrail in parts."
+        )
     return Content(texts=tuple(texts), sources=tuple(sources), query="\n".join(queries), unguarded=left)
 
 

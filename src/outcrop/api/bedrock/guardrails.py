@@ -22,7 +22,10 @@ _PAGE = 100
 def create_guardrail(house: House, call: Call) -> Answered:
     params = call.params
     tags = tags_of("tags", params.get("tags"))
-    token, asked = params.get("clientRequestToken"), {name: params[name] for name in params if name != "clientRequestToken"}
+    token, asked = (
+        params.get("clientRequestToken"),
+        {name: params[name] for name in params if name != "clientRequestToken"},
+    )
     document = _read(house, call, tags)
 
     def create() -> dict[str, Any]:

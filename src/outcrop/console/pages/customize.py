@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import HTMLResponse, Response
 
-from outcrop.console.user_client import DENIED
+from outcrop.console.pages.roles import service_roles
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import model_id
 from outcrop.console.views.job_request import CustomizationForm, read_form
@@ -16,7 +16,6 @@ from outcrop.console.visit import ConsoleVisit
 
 _MOST_BUCKETS, _MOST_OBJECTS = 20, 200
 _DATA = (".jsonl", ".json", ".csv", ".parquet", ".gz", ".zst", ".txt")
-_SERVICE = "bedrock.amazonaws.com"
 
 
 def show(visit: ConsoleVisit) -> Response:
@@ -87,7 +86,7 @@ def _ask_hyper(_: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str,
 
 
 def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
-    roles = _roles(visit)
+    roles = service_roles(visit)
     form = form._replace(
         name=form.name or f"{model_id(form.model).split('.')[-1]}-{datetime.now(UTC):%m%d-%H%M%S}",
         role=form.role or (roles[0] if roles else ""),
@@ -96,14 +95,3 @@ def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict
     request = job_request.request_of(form)
     code = {"boto3": job_request.boto3_code(request), "cli": job_request.cli_code(request)}
     return "customize_review.html", {"roles": roles, "code": code}, form
-
-
-def _roles(visit: ConsoleVisit) -> list[str]:
-    """Roles that trust Bedrock; none for who may not list roles, who then writes one."""
-    try:
-        found = visit.api.client("iam").list_roles()["Roles"]
-    except ClientError as refusal:
-        if refusal.response["Error"]["Code"] not in DENIED:
-            raise
-        return []
-    return [role["Arn"] for role in found if _SERVICE in str(role["AssumeRolePolicyDocument"])]

@@ -30,7 +30,11 @@ if (living) {
     query.set("page", living.dataset.live);
     if (living.dataset.liveQuery) query.set("arn", living.dataset.liveQuery);
     stream = new EventSource(`${prefix}/live?${query}`);
-    stream.onmessage = (event) => show(living, JSON.parse(event.data));
+    stream.onmessage = (event) => {
+      show(living, JSON.parse(event.data));
+      // Where something else is shown at the end, the page is loaded again then.
+      if ("liveEnds" in living.dataset && living.querySelector("[data-ended]")) { close(); location.reload(); }
+    };
     stream.addEventListener("ended", () => { close(); location.reload(); });
     stream.onerror = () => {
       if (stream?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }

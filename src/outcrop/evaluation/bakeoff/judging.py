@@ -11,6 +11,7 @@ from typing import Any
 
 from outcrop.customization import prices
 from outcrop.customization.prices import ListedRates
+from outcrop.errors import Invalid
 from outcrop.evaluation.bakeoff.outcome import CellOutcome
 from outcrop.evaluation.bakeoff.plan import CostKind
 from outcrop.evaluation.measures import Measure
@@ -18,7 +19,7 @@ from outcrop.evaluation.report.as_json import contamination_json
 from outcrop.evaluation.report.value import ContaminationReport
 from outcrop.evaluation.scores.scoring import TextScore
 from outcrop.evaluation.statistics.comparing import ScoreDifference, Significance, compare, confidence_of_each
-from outcrop.evaluation.statistics.intervals import MeanEstimate, estimate
+from outcrop.evaluation.statistics.intervals import ConfidenceInterval, MeanEstimate, estimate
 
 _TRAINED_TOKEN = 3
 "A step reads a token forward, and goes back through it at about twice the cost of that."
@@ -97,6 +98,29 @@ class JudgedBakeoff:
             "failed": [outcome.to_json() for outcome in self.failed],
             "heldOut": None if self.held_out is None else contamination_json(self.held_out),
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "JudgedBakeoff":
+        """The result that `to_json` told. Raises Invalid for JSON that is none."""
+        try:
+            cost = told["cost"]
+            cells = tuple(_cell_from_json(each, told["measure"]) for each in told["cells"])
+            names = dict.fromkeys(name for each in told["cells"] for name in each["scores"])
+            return cls(
+                measure=str(told["measure"]),
+                higher_is_better=bool(told["higherIsBetter"]),
+                scores=tuple(dict.fromkeys([str(told["measure"]), *names])),
+                cost_kind=CostKind(cost["kind"]),
+                currency=str(cost["unit"]),
+                cost_note=str(cost["note"]),
+                horizon=int(cost["horizon"]),
+                num_questions=int(told["questions"]),
+                cells=cells,
+                failed=tuple(CellOutcome.from_json(each) for each in told["failed"]),
+                title=str(told["title"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Invalid(f"No result of a bake-off: {error!r}. `outcrop bakeoff PLAN --json` prints one.") from error
 
     def quality(self, cell: JudgedCell) -> float:
         """The mean of the measure."""
@@ -222,6 +246,35 @@ class Judging:
 
     def _scale(self, outcome: CellOutcome) -> float:
         return self.horizon / outcome.num_answers
+
+
+def _cell_from_json(told: Mapping[str, Any], measure: str) -> JudgedCell:
+    outcome = CellOutcome.from_json(told)
+    if outcome.failure or not outcome.num_answers or measure not in told["scores"]:
+        raise ValueError(f"{outcome.name} has no {measure}")
+    return JudgedCell(
+        outcome=outcome,
+        estimates={
+            name: MeanEstimate(**{**each, "interval": _interval_from_json(each["interval"])})
+            for name, each in told["scores"].items()
+        },
+        cost=float(told["cost"]),
+        beside_best=_difference_from_json(told["besideBest"]),
+        beside_first=_difference_from_json(told["besideFirst"]),
+        is_best=bool(told["best"]),
+        is_on_front=bool(told["onFront"]),
+    )
+
+
+def _interval_from_json(told: Sequence[float] | None) -> ConfidenceInterval | None:
+    return None if told is None else ConfidenceInterval(*map(float, told))
+
+
+def _difference_from_json(told: Mapping[str, Any] | None) -> ScoreDifference | None:
+    if told is None:
+        return None
+    read = {"interval": _interval_from_json(told["interval"]), "significance": Significance(told["significance"])}
+    return ScoreDifference(**{**told, **read})
 
 
 def recommended(judged: JudgedBakeoff) -> JudgedCell | None:

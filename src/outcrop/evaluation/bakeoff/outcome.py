@@ -73,3 +73,30 @@ class CellOutcome:
             },
             "notes": list(self.notes),
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "CellOutcome":
+        """The outcome that `to_json` told; weights of questions and the base are not told there."""
+        name, model, command = str(told["cell"]), str(told["model"]), str(told["command"])
+        if "failure" in told:
+            failure = str(told["failure"])
+            return cls(name=name, model=model, command=command, values={}, num_answers=0, failure=failure)
+        values = {name: tuple(each) for name, each in told["values"].items()}
+        training = told["training"]
+        return cls(
+            name=name,
+            model=model,
+            command=command,
+            values=values,
+            num_answers=max((len(each) for each in values.values()), default=0),
+            num_input_tokens=int(told["inputTokens"]),
+            num_output_tokens=int(told["outputTokens"]),
+            machine_s=float(told["answerSeconds"]),
+            training=TrainingNeed(
+                seconds=float(training["seconds"]),
+                tokens=int(training["tokens"]),
+                peak_bytes=int(training["peakBytes"]),
+            ),
+            notes=tuple(map(str, told["notes"])),
+            answers=tuple(map(str, told["answers"])),
+        )
