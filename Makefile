@@ -21,7 +21,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_
 
 .PHONY: quickstart test test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker clients-lm-eval \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test clients clients-sagemaker clients-lm-eval \
 	bytecode clean
 
 quickstart: install
@@ -50,6 +50,9 @@ results: install
 
 sweep-defaults: install
 	$(BIN)/outcrop run --home $(CURDIR)/build/sweep-defaults/home -- $(BIN)/python -m bench.sweep_defaults $(OUTCROP_TEST_DATA)
+
+screenshots: install-test
+	$(BIN)/python -m examples.bedrock_steps.walk
 
 bench-door: install-test
 	$(BIN)/python -m bench.door

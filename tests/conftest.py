@@ -25,6 +25,8 @@ LONGEST = (
     "flow/test_readme.py",
     "flow/test_renga_booth.py",
     "flow/test_console.py",
+    "flow/test_console_pages.py",
+    "flow/test_bedrock_steps.py",
     "clients/test_openai_programs.py",
     "flow/test_endpoints.py",
     "isolation/test_bad_programs.py",

@@ -109,7 +109,7 @@ def test_passages_are_for_who_may_see_them(house: AnsweringConsole, base: dict[s
     for wrong, said in (
         ({**query, "document": "s3://shelf/none"}, "document: s3://shelf/none is not in this data source."),
         ({**query, "chunk": "none"}, "chunk: none is none of this document's. It was cut anew since, perhaps."),
-        ({**query, "first": "-1"}, "first: '-1' is no number from 0 up."),
+        ({**query, "first": "-1"}, "first: -1 is below 0."),
         ({"knowledgeBase": arn}, "dataSource, document: missing."),
     ):
         with pytest.raises(ClientError, match=re.escape(said)):

@@ -75,7 +75,9 @@ def test_every_command_of_the_readme_works(house: Installed, place: Path) -> Non
 
 
 def links(document: str) -> set[str]:
-    return set(re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text())) - {"README.md", "README.ja.md"}
+    """The links of a document; its pictures are of its own language."""
+    text = (ROOT / document).read_text().replace("/pictures/ja/", "/pictures/en/")
+    return set(re.findall(r"\]\(([^)]+)\)", text)) - {"README.md", "README.ja.md"}
 
 
 def test_the_japanese_readme_has_the_commands_the_program_and_the_links_of_the_english_one() -> None:

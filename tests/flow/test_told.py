@@ -24,6 +24,7 @@ from outcrop.deployments.parity import Parity
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import NotReady
 from outcrop.house import House
+from outcrop.metrics.traffic import Ended, InvocationCount
 from tests.support.patience import eventually
 from tests.support.servers import Running, running_server, server_process, signed_for_outcrop
 
@@ -352,6 +353,53 @@ def test_the_parity_report_of_a_deployment_is_shown_to_those_who_may_see_it(hous
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_user_policy(UserName="reader", PolicyName="reports", PolicyDocument=document)
     assert report(house, f"?deployment={quote(row.arn, safe='')}", *own).status_code == 200
+
+
+def test_memory_use_and_prices_are_told_to_those_who_may_know(house: Running) -> None:
+    admin, url = house.installation, f"{house.endpoint}/outcrop/memory"
+    row = house.platform.deployments.create(
+        ON_DEMAND,
+        name="paid",
+        region="us-east-1",
+        account=house.platform.account,
+        model_arn=f"arn:aws:bedrock:us-east-1::foundation-model/{STARTER}",
+        details={},
+    )
+    traffic, points = house.platform.traffic, house.platform.points
+    traffic.note(
+        Ended("bedrock-runtime", "Converse", 200),
+        1.0,
+        datetime.now(UTC),
+        InvocationCount(row.arn, "Invocations", 1800.0, 2000, 500),
+    )
+    traffic.pass_on(points)
+    points.flush()
+
+    def told() -> dict[str, Any]:
+        answer = httpx.get(url, headers=signed_for_outcrop(url, admin.access_key_id, admin.secret_access_key))
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert told()["prices"] == {"whyNone": "no price list: write prices.toml into the home to have one"}
+    prices = house.settings.home / "prices.toml"
+    prices.write_text('currency = "EUR"\n["*"]\nper_hour = 2\nper_1000_input_tokens = 1\nper_1000_output_tokens = 10\n')
+    try:
+        report = told()
+        assert report["prices"] == {"currency": "EUR", "perHour": 2.0}
+        (paid,) = [each for each in report["deployments"] if each["arn"] == row.arn]
+        # 2,000 tokens read at 1 a thousand, 500 written at 10, and 1.8 s at 2 an hour
+        assert paid["price"] == {"currency": "EUR", "amount": pytest.approx(2 + 5 + 0.001), "perHour": 0.0}
+        assert (paid["base"], paid["inMemory"]) == (STARTER, False)
+        assert report["budgetBytes"] > 0
+    finally:
+        prices.unlink()
+    assert httpx.get(url).status_code == 403
+    iam = house.client("iam")
+    iam.create_user(UserName="curious")
+    made = iam.create_access_key(UserName="curious")["AccessKey"]
+    refused = httpx.get(url, headers=signed_for_outcrop(url, made["AccessKeyId"], made["SecretAccessKey"]))
+    assert (refused.status_code, "outcrop:GetMemory" in refused.text) == (403, True)
 
 
 def test_weights_are_asked_for_by_a_tag_that_says_what_they_can_be(house: Running) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx
+from starlette.routing import Route
 
 from outcrop.console import serve as console_process
 from outcrop.console.app import Console
@@ -16,6 +17,11 @@ from outcrop.settings import Settings
 from tests.support.patience import PATIENCE_S, eventually
 from tests.support.servers import Server, free_port
 
+OPEN = frozenset({"/sign-in", "/enter", "/choose"})
+"Pages for everybody. Every other route of the console asks who one is."
+_PLACES = {"kind": "users", "name": "nobody"}
+_STREAM = "/live"
+_PLACE = re.compile(r"{(\w+)}")
 _TOKEN = re.compile(r'data-token="([^"]+)"')
 
 
@@ -45,6 +51,23 @@ class RunningConsole:
         assert entered.status_code == 200, entered.text
         assert token_of(entered)
         return browser
+
+
+def pages_of(console: Console) -> list[str]:
+    """The address of every page for who is signed in, as the table of routes has them."""
+    return [path for path, methods in _closed(console) if "GET" in methods and path != _STREAM]
+
+
+def changes_of(console: Console) -> list[tuple[str, str]]:
+    """Method and address of everything that changes something for who is signed in."""
+    return [(method, path) for path, methods in _closed(console) for method in sorted(methods - {"GET", "HEAD"})]
+
+
+def _closed(console: Console) -> list[tuple[str, set[str]]]:
+    found = [(each.path, set(each.methods or ())) for each in console.routes if isinstance(each, Route)]
+    return [
+        (_PLACE.sub(lambda place: _PLACES.get(place[1], "none"), path), own) for path, own in found if path not in OPEN
+    ]
 
 
 def token_of(page: httpx.Response) -> str:

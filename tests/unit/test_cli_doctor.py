@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.cli import doctor, doctor_deployments
+from outcrop.cli import doctor
 from outcrop.cli.listening import free_port
+from outcrop.deployments import usage
 from outcrop.deployments.states import THROUGHPUT
 from outcrop.engines.launchers import Load
 from outcrop.engines.orders import Order
@@ -103,7 +104,7 @@ def test_deployments_are_told_with_what_they_hold_and_since_when_nobody_asked(
         place.ask(awake)
         place.pass_time(60, step=10)
         assert bought
-        monkeypatch.setattr(doctor_deployments, "load_of", lambda order: _load_of(place, order))
+        monkeypatch.setattr(usage, "load_of", lambda order: _load_of(place, order))
         told = {"endpoint": "http://127.0.0.1:9", "memoryBytes": place.house.sharing.budget_bytes, "parts": {}}
         (tmp_path / "home" / PARTS_FILE).write_text(json.dumps(told))
         doctor.print_findings(place.settings, place.clock, as_json=False)

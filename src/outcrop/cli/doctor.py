@@ -22,11 +22,10 @@ from outcrop.cli.listening import opener_of
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
+from outcrop.deployments import usage
 from outcrop.engines.budget import budget_of, gib
 from outcrop.engines.orders import Order
 from outcrop.engines.reservations import Reservation
-from outcrop.engines.sharing import held_by
-from outcrop.engines.states import RUNNING, EngineState
 from outcrop.house import House
 from outcrop.isolation import found as found_ways
 from outcrop.machine import memory
@@ -85,8 +84,8 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     running = as_running(settings) if parts is not None else None
     records = _records(settings, clock, runs=parts is not None)
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
-    engines = [_engine(order) for order in records.orders if order.is_here]
-    trainings = [_training(one) for one in records.reservations]
+    engines = [usage.engine_told(order) for order in records.orders if order.is_here]
+    trainings = [usage.training_told(one) for one in records.reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
     return Findings(
@@ -153,35 +152,11 @@ def _records(settings: Settings, clock: Clock, *, runs: bool) -> _Records:
         return _Records(
             orders,
             house.sharing.reservations.all(),
-            doctor_deployments.examine(house, {order.name: order for order in orders}),
-            doctor_deployments.rates(house),
+            usage.examine(house, {order.name: order for order in orders}),
+            usage.rates(house),
         )
     finally:
         house.close()
-
-
-def _engine(order: Order) -> dict[str, Any]:
-    return {
-        "name": order.name,
-        "kind": order.kind.value,
-        "state": order.state.value,
-        "heldBytes": held_by(order) if order.state in RUNNING else 0,
-        "estimatedBytes": order.estimated_bytes,
-        "lastUsed": order.last_used.isoformat() if order.last_used is not None else None,
-        "waits": order.waits if order.state is EngineState.ORDERED else None,
-        "failure": order.failure,
-    }
-
-
-def _training(one: Reservation) -> dict[str, Any]:
-    return {
-        "name": one.title.removeprefix("the training "),
-        "arn": one.owner,
-        "heldBytes": one.held_bytes,
-        "wantedBytes": one.wanted_bytes,
-        "pid": one.pid,
-        "waits": one.waits if one.missing_bytes else None,
-    }
 
 
 def _wrong_with_machine(machine: dict[str, Any], room: int) -> Iterator[str]:

@@ -22,6 +22,7 @@ from outcrop.console import language as languages
 from outcrop.console import live, playground_stream, signing_in, uploading, voting
 from outcrop.console.guard import SAFE, ConsoleGuard
 from outcrop.console.pages import (
+    access,
     bakeoffs,
     bring,
     customize,
@@ -33,10 +34,15 @@ from outcrop.console.pages import (
     knowledge,
     models,
     playground,
+    policies,
     ratings,
     recipes,
+    sagemaker_endpoints,
+    sagemaker_hub,
+    sagemaker_training,
     scores,
     tasks,
+    trail,
 )
 from outcrop.console.sessions import COOKIE, ConsoleSessions
 from outcrop.console.user_client import DENIED, KEY_ENDED
@@ -60,7 +66,7 @@ class Console:
         self.sessions = ConsoleSessions() if sessions is None else sessions
         self.is_stopping = False
         signing = signing_in.SigningIn(settings, self.sessions)
-        routes = [
+        self.routes = [
             Route("/sign-in", self._open(signing.show), methods=["GET"]),
             Route("/sign-in", self._open(signing.sign_in), methods=["POST"]),
             Route("/enter", self._open(signing.show_link), methods=["GET"]),
@@ -114,6 +120,31 @@ class Console:
             Route("/evaluations/stop", self._closed(evaluations.stop), methods=["POST"]),
             Route("/evaluations/delete", self._closed(evaluations.delete), methods=["POST"]),
             Route("/evaluations/{job}", self._closed(evaluations.show_one)),
+            Route("/sagemaker", self._closed(sagemaker_training.show)),
+            Route("/sagemaker/training/stop", self._closed(sagemaker_training.stop), methods=["POST"]),
+            Route("/sagemaker/training/{job}", self._closed(sagemaker_training.show_one)),
+            Route("/sagemaker/tuning", self._closed(sagemaker_training.show_tuning)),
+            Route("/sagemaker/tuning/stop", self._closed(sagemaker_training.stop_tuning), methods=["POST"]),
+            Route("/sagemaker/tuning/{job}", self._closed(sagemaker_training.show_one_tuning)),
+            Route("/sagemaker/endpoints", self._closed(sagemaker_endpoints.show)),
+            Route("/sagemaker/endpoints/invoke", self._closed(sagemaker_endpoints.invoke), methods=["POST"]),
+            Route("/sagemaker/endpoints/delete", self._closed(sagemaker_endpoints.delete), methods=["POST"]),
+            Route("/sagemaker/endpoints/{endpoint}", self._closed(sagemaker_endpoints.show_one)),
+            Route("/sagemaker/hub", self._closed(sagemaker_hub.show)),
+            Route("/sagemaker/hub/deploy", self._closed(sagemaker_hub.deploy), methods=["POST"]),
+            Route("/sagemaker/hub/train", self._closed(sagemaker_hub.train), methods=["POST"]),
+            Route("/sagemaker/hub/{model}", self._closed(sagemaker_hub.show_one)),
+            Route("/access", self._closed(access.show)),
+            Route("/access/create", self._closed(access.create), methods=["POST"]),
+            Route("/access/change", self._closed(access.change), methods=["POST"]),
+            Route("/access/roles", self._closed(access.show_roles)),
+            Route("/access/policies", self._closed(policies.show)),
+            Route("/access/policies/create", self._closed(policies.create), methods=["POST"]),
+            Route("/access/policies/change", self._closed(policies.change), methods=["POST"]),
+            Route("/access/policy", self._closed(policies.show_one)),
+            Route("/access/simulate", self._closed(access.simulate)),
+            Route("/access/trail", self._closed(trail.show)),
+            Route("/access/{kind}/{name}", self._closed(access.show_one)),
             Route("/playground", self._closed(playground.show)),
             Route("/playground/code", self._closed(playground.code), methods=["POST"]),
             Route("/playground/vote", self._streaming(voting.vote), methods=["POST"]),
@@ -126,7 +157,7 @@ class Console:
         ]
         self._prefix = ConsoleGuard(_nothing, url=settings.console_url).prefix
         self.application = ConsoleGuard(
-            Starlette(routes=routes, exception_handlers={404: self._not_there}), url=settings.console_url
+            Starlette(routes=self.routes, exception_handlers={404: self._not_there}), url=settings.console_url
         )
 
     def visit(self, request: Request, *, is_use: bool = True) -> ConsoleVisit:

@@ -14,7 +14,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from outcrop.console.pages import deployments, evaluations, home, jobs, knowledge, models, tasks
+from outcrop.console.pages import (
+    deployments,
+    evaluations,
+    home,
+    jobs,
+    knowledge,
+    models,
+    sagemaker_endpoints,
+    sagemaker_training,
+    tasks,
+)
 from outcrop.console.sessions import ConsoleSession, ConsoleSessions
 from outcrop.console.user_client import KEY_ENDED
 from outcrop.console.visit import ConsoleVisit
@@ -37,6 +47,12 @@ LIVING: dict[str, Callable[[ConsoleVisit], str]] = {
     "knowledge": knowledge.living_one,
     "evaluations": evaluations.living,
     "evaluation": evaluations.living_one,
+    "sagemaker-training": sagemaker_training.living,
+    "sagemaker-training-job": sagemaker_training.living_one,
+    "sagemaker-tuning": sagemaker_training.living_tuning,
+    "sagemaker-tuning-job": sagemaker_training.living_one_tuning,
+    "sagemaker-endpoints": sagemaker_endpoints.living,
+    "sagemaker-endpoint": sagemaker_endpoints.living_one,
 }
 
 

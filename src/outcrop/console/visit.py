@@ -25,7 +25,10 @@ _pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-NAVIGATION = ("home", "models", "data", "customize", "jobs", "deployments", "playground", "knowledge", "evaluations")
+NAVIGATION = (
+    "home", "models", "data", "customize", "jobs", "deployments", "playground", "knowledge", "evaluations", "sagemaker",
+    "access",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,9 +43,7 @@ def get_passages(call: OwnCall) -> Any:
 def _asked(call: OwnCall) -> _AskedPassages:
     missing = [name for name in ("knowledgeBase", "dataSource", "document") if not call.one(name)]
     if missing:
-        raise Invalid(
-            f"{', '.join(missing)}: missing. Give knowledgeBase=ARN&dataSource=ID&document=s3://BUCKET/KEY."
-        )
+        raise Invalid(f"{', '.join(missing)}: missing. Give knowledgeBase=ARN&dataSource=ID&document=s3://BUCKET/KEY.")
     return _AskedPassages(
         call.one("knowledgeBase"),
         DocumentKey(call.one("dataSource"), call.one("document")),

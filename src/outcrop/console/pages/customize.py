@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import HTMLResponse, Response
 
-from outcrop.console.pages.roles import service_roles
+from outcrop.console.pages.roles import BEDROCK, roles_for
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import model_id
 from outcrop.console.views.job_request import CustomizationForm, read_form
@@ -86,7 +86,7 @@ def _ask_hyper(_: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str,
 
 
 def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
-    roles = service_roles(visit)
+    roles = roles_for(visit, BEDROCK)
     form = form._replace(
         name=form.name or f"{model_id(form.model).split('.')[-1]}-{datetime.now(UTC):%m%d-%H%M%S}",
         role=form.role or (roles[0] if roles else ""),

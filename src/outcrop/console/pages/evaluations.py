@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import Response
 
-from outcrop.console.pages.roles import service_roles
+from outcrop.console.pages.roles import BEDROCK, roles_for
 from outcrop.console.user_client import DENIED
 from outcrop.console.views import evaluation_request
 from outcrop.console.views.amounts import age, duration, short_name
@@ -212,7 +212,7 @@ def _asked(visit: ConsoleVisit, form: EvaluationForm, *, problem: str = "") -> R
     from outcrop.console.pages.playground import models_to_ask
 
     custom, foundation = models_to_ask(visit)
-    roles, uris = service_roles(visit), _data(visit)
+    roles, uris = roles_for(visit, BEDROCK), _data(visit)
     bases = visit.api.listed("bedrock-agent", "list_knowledge_bases", "knowledgeBaseSummaries").items
     form = form._replace(
         name=form.name or f"evaluation-{datetime.now(UTC):%m%d-%H%M%S}",

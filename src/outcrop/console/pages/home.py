@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from outcrop.console.pages.deployments import memory_of
 from outcrop.console.user_client import Listed
 from outcrop.console.views.home_view import next_step, road
 from outcrop.console.views.job_views import job_row
@@ -12,7 +13,8 @@ _RECENT = 5
 
 
 def show(visit: ConsoleVisit) -> Response:
-    return visit.page("home.html", living=living(visit))
+    memory, _ = memory_of(visit, [])
+    return visit.page("home.html", living=living(visit), memory=memory)
 
 
 def living(visit: ConsoleVisit) -> str:

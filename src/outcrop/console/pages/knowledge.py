@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import Response
 
-from outcrop.console.pages.roles import service_roles
+from outcrop.console.pages.roles import BEDROCK, roles_for
 from outcrop.console.user_client import Listed
 from outcrop.console.views.knowledge_views import (
     SEARCHES,
@@ -115,7 +115,7 @@ def _listed(visit: ConsoleVisit, form: KnowledgeForm, *, problem: str = "") -> R
     token = {"nextToken": visit.asked("after")} if visit.asked("after") else {}
     found = visit.api.listed(_AGENT, "list_knowledge_bases", "knowledgeBaseSummaries", maxResults=_PAGE, **token)
     cards = model_cards(visit.api.listed("bedrock", "list_foundation_models", "modelSummaries").items)
-    roles = service_roles(visit)
+    roles = roles_for(visit, BEDROCK)
     return visit.page(
         "knowledge.html",
         status=400 if problem else 200,

@@ -1,19 +1,19 @@
-"""The roles that jobs may run under, for the forms that ask for one."""
+"""Roles that a form offers: those which trust the service that is to use them."""
 
 from botocore.exceptions import ClientError
 
 from outcrop.console.user_client import DENIED
 from outcrop.console.visit import ConsoleVisit
 
-_SERVICE = "bedrock.amazonaws.com"
+BEDROCK, SAGEMAKER = "bedrock.amazonaws.com", "sagemaker.amazonaws.com"
 
 
-def service_roles(visit: ConsoleVisit) -> list[str]:
-    """Roles that trust Bedrock; none for who may not list roles, who then writes one."""
+def roles_for(visit: ConsoleVisit, service: str) -> list[str]:
+    """ARNs of roles that trust a service; none for who may not list roles, who then writes one."""
     try:
         found = visit.api.client("iam").list_roles()["Roles"]
     except ClientError as refusal:
         if refusal.response["Error"]["Code"] not in DENIED:
             raise
         return []
-    return [role["Arn"] for role in found if _SERVICE in str(role["AssumeRolePolicyDocument"])]
+    return [role["Arn"] for role in found if service in str(role["AssumeRolePolicyDocument"])]
