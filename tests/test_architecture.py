@@ -19,7 +19,7 @@ FLOORS = [
     {"invocation"},
     {"deployments"},
     {"customization", "model_import", "recipes"},
-    {"engines", "invocation_logs"},
+    {"engines", "invocation_logs", "trails"},
     {"data", "scaling", "vectors"},
     {"jobs", "catalog", "access", "buckets", "alarms"},
     {"metrics", "audit", "log_groups"},

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from outcrop.access.policies.bucket_policy import BucketRules
     from outcrop.access.policies.key_policy import KeyRules
     from outcrop.alarms.alarms import Alarms
+    from outcrop.alarms.notices import AlarmNotices
     from outcrop.audit.audit import Audit
     from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
@@ -73,6 +74,9 @@ if TYPE_CHECKING:
     from outcrop.scaling.resources import ScalableResources
     from outcrop.scaling.scaler import Scaler
     from outcrop.scaling.scaling import Scaling
+    from outcrop.trails.delivery import TrailDelivery
+    from outcrop.trails.signing_keys import SigningKeys
+    from outcrop.trails.trails import Trails
     from outcrop.vectors.buckets import VectorBuckets
     from outcrop.vectors.indexes import VectorIndexes
 
@@ -185,9 +189,24 @@ class House:
         def takes_action(action: str, alarm: Resource) -> bool:
             return scaling.policies.take(action, alarm)
 
-        alarms = Alarms(self.store, self.points, self.clock, self.account, takes_action=takes_action)
+        alarms = Alarms(
+            self.store,
+            self.points,
+            self.clock,
+            self.account,
+            takes_action=takes_action,
+            sends_action=self.alarm_notices.take,
+        )
         scaling = Scaling(self.store, alarms, self.scalable_resources, self.clock, self.account)
         return scaling
+
+    @room
+    def alarm_notices(self) -> "AlarmNotices":
+        """Notices of alarms, on their way to where the administrator said."""
+        from outcrop.alarms.destinations import destinations_of
+        from outcrop.alarms.notices import AlarmNotices
+
+        return AlarmNotices(self.store, self.clock, self.account, destinations_of(self.settings))
 
     @room
     def scaler(self) -> "Scaler":
@@ -207,8 +226,31 @@ class House:
     def audit(self) -> "Audit":
         """The record of calls."""
         from outcrop.audit.audit import Audit
+        from outcrop.audit.noted_end import NotedEnd
 
-        return Audit(self.store, self.clock, self.settings.audit_kept)
+        noted = NotedEnd(self.settings.home)
+        return Audit(self.store, self.clock, self.settings.audit_kept, noted=noted)
+
+    @room
+    def trails(self) -> "Trails":
+        """Trails: what is recorded, delivered into buckets."""
+        from outcrop.trails.trails import Trails
+
+        return Trails(self.store, lambda: self.buckets, self.clock, self.account, last=self.audit.last)
+
+    @room
+    def trail_keys(self) -> "SigningKeys":
+        """The keys that digests of trails are signed with."""
+        from outcrop.trails.signing_keys import SigningKeys
+
+        return SigningKeys(self.store, self.clock, self.access.credentials.sealer)
+
+    @room
+    def trail_delivery(self) -> "TrailDelivery":
+        """The deliveries of trails."""
+        from outcrop.trails.delivery import TrailDelivery
+
+        return TrailDelivery(self.trails, self.audit, self.trail_keys, self.clock, self.account)
 
     @room
     def catalog(self) -> Catalog:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -21,6 +22,8 @@ _PORTS = range(1, 1 << 16)
 _SECONDS = range(10_000_000)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
 _HTTP_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_SHORTEST_SECRET = 16
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 PARTS_FILE = "parts.json"
 "In the home: what the supervisor writes down of the processes it keeps alive."
@@ -114,6 +117,12 @@ class Settings:
     "The model id of a text model that guardrails ask, where none of their own is named."
     guardrail_encoder: str | None = None
     "That of an embedding model."
+    alarm_webhook: str = ""
+    "The address that notices of alarms are posted to; empty: there is none."
+    alarm_secret: str = field(default="", repr=False)
+    "What these notices are signed with."
+    alarm_command: str = ""
+    "A command that gets notices of alarms on its standard input; empty: there is none."
     batch_least_records: int = 0
     "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
@@ -193,6 +202,7 @@ def read(
     Raises Invalid for a number that is none, or out of its range.
     """
     asked = _checked("--port", port, _PORTS) if port is not None else None
+    webhook, secret = _webhook(environment)
     return Settings(
         home=_home(environment, home),
         host=host or environment.get("OUTCROP_HOST") or DEFAULT_HOST,
@@ -223,6 +233,9 @@ def read(
         root_key_command=environment.get("OUTCROP_ROOT_KEY_COMMAND", "").strip(),
         guardrail_judge=environment.get("OUTCROP_GUARDRAIL_JUDGE", "").strip() or None,
         guardrail_encoder=environment.get("OUTCROP_GUARDRAIL_ENCODER", "").strip() or None,
+        alarm_webhook=webhook,
+        alarm_secret=secret,
+        alarm_command=environment.get("OUTCROP_ALARM_COMMAND", "").strip(),
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 
@@ -295,6 +308,23 @@ def _url(environment: Mapping[str, str], name: str) -> str:
             f"{name}: {text[:80]!r} is no address. Give one such as https://lab.example/outcrop, or unset it."
         )
     return text
+
+
+def _webhook(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The address that notices of alarms go to, and the secret they are signed with; both are empty, or neither."""
+    url, secret = _url(environment, "OUTCROP_ALARM_WEBHOOK"), environment.get("OUTCROP_ALARM_SECRET", "").strip()
+    if not url:
+        return "", ""
+    if not url.startswith("https://") and urlsplit(url).hostname not in _THIS_MACHINE:
+        raise Invalid(
+            "OUTCROP_ALARM_WEBHOOK: notices would leave this machine in clear. Give an address that begins with https://."
+        )
+    if len(secret) < _SHORTEST_SECRET:
+        raise Invalid(
+            f"OUTCROP_ALARM_SECRET: a webhook needs a secret of {_SHORTEST_SECRET} characters or more, by which it knows "
+            "whose notices they are. Make one with `openssl rand -hex 32`."
+        )
+    return url, secret
 
 
 def _bytes(environment: Mapping[str, str], name: str) -> int:

@@ -16,6 +16,7 @@ from outcrop.api.operations import OPERATIONS
 from tests.support.listings import (
     agent_runtime,
     bedrock,
+    cloudtrail,
     cloudwatch,
     iam,
     iam_absent,
@@ -36,7 +37,7 @@ from tests.support.shaped_values import operation_of_botocore
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
     *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
-    *vectors.LISTINGS, *knowledge.LISTINGS, *kms.LISTINGS, *agent_runtime.LISTINGS,
+    *vectors.LISTINGS, *knowledge.LISTINGS, *kms.LISTINGS, *agent_runtime.LISTINGS, *cloudtrail.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",

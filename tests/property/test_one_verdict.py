@@ -144,6 +144,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_autoscaling(house.things, iter(OPERATIONS[service])))
         case "s3vectors":
             found = list(spellings.cases_of_vectors(house.things, iter(OPERATIONS[service])))
+        case "cloudtrail":
+            found = list(spellings.cases_of_trails(house.things, iter(OPERATIONS[service])))
         case "kms":
             found = list(spellings.cases_of_kms(house.things, iter(OPERATIONS[service])))
         case "bedrock-agent":

@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from outcrop.access.needs.bedrock import REMOTE
+from outcrop.alarms.destinations import Webhook
+from outcrop.alarms.notices import AlarmNotices
 from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.errors import Denied
 from outcrop.invocation.admission import UNLIMITED
@@ -30,7 +32,8 @@ CONNECTING = {
     "botocore.session": {"cli/export.py", "console/user_client.py", "cli/remote.py", "sagemaker/shim/sitecustomize.py"},
     "http.client": set[str](),
     "httpcore": {"evaluation/api_client.py", "invocation/remote/https.py"},  # as above; registered remote models
-    "httpx": {"cli/fetching.py"},  # `outcrop pull`
+    # `outcrop pull`; notices of alarms, to the webhook that the administrator named
+    "httpx": {"cli/fetching.py", "alarms/destinations.py"},
     "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`
     "requests": set[str](),
@@ -196,6 +199,31 @@ def test_a_setting_forbids_all_of_it(tmp_path: Path) -> None:
             server.client("bedrock-runtime").converse(modelId="outcrop.far-v1", messages=MESSAGES)
         assert answered.value.response["Error"]["Code"] == "AccessDeniedException"
         assert seen == []
+
+
+def test_an_alarm_tells_nobody_but_the_webhook_that_the_administrator_named(tmp_path: Path) -> None:
+    with openai_double() as double, running_server(tmp_path / "home") as server, watching(server) as seen:
+        house, cloudwatch = server.platform, server.client("cloudwatch")
+
+        def go_off(name: str) -> None:
+            cloudwatch.put_metric_alarm(
+                AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1,
+                Threshold=1.0, ComparisonOperator="LessThanThreshold", AlarmDescription=double.url,
+                AlarmActions=[f"arn:aws:sns:us-east-1:{house.account}:{name}"],
+            )  # fmt: skip
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason=double.url)
+
+        go_off("nobody-was-named")
+        assert house.alarm_notices.turn() == 0
+        assert seen == []
+        hook = Webhook(url=f"{double.url}/hook", secret="of more than sixteen")
+        told = AlarmNotices(house.store, house.clock, house.account, [hook])
+        house.alarms._sends_action = told.take
+        go_off("somebody-was")
+        assert seen == []
+        told.turn()
+        host, port = double.url.split("/")[2].split(":")
+        assert {tuple(each) for each in seen} == {(host, int(port))}
 
 
 def test_the_page_names_the_condition_key_and_the_setting() -> None:

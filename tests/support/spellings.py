@@ -208,6 +208,7 @@ WITHOUT_RESOURCE = {
         "UntagServerCertificate", "UpdateOpenIDConnectProviderThumbprint", "UpdateSAMLProvider",
         "UpdateServerCertificate",
     },
+    "cloudtrail": {"DescribeTrails", "ListPublicKeys", "ListTrails", "LookupEvents"},
     "kms": {"CreateKey", "GenerateRandom", "ListAliases", "ListKeys", "ListRetirableGrants"},
     "logs": {"DescribeLogGroups"},
     "s3": {"ListBuckets"},
@@ -402,6 +403,24 @@ def cases_of_vectors(things: Things, operations: Iterator[str]) -> Iterator[Case
         )  # fmt: skip
         spelled = tuple(each for each in named if has.issuperset(each))
         yield Case("s3vectors", operation, (index if of_index else bucket,), spelled)
+
+
+def cases_of_trails(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Trails by name and ARN; for tags by ARN alone."""
+    arn = f"arn:aws:cloudtrail:{REGION}:{things.account}:trail/one"
+    for operation in operations:
+        if operation in WITHOUT_RESOURCE["cloudtrail"]:
+            continue
+        match operation:
+            case "AddTags" | "RemoveTags":
+                asked: list[dict[str, Any]] = [{"ResourceId": arn}]
+            case "ListTags":
+                asked = [{"ResourceIdList": [arn]}]
+            case "GetEventSelectors" | "PutEventSelectors":
+                asked = [{"TrailName": each} for each in ("one", arn)]
+            case _:
+                asked = [{"Name": each} for each in ("one", arn)]
+        yield Case("cloudtrail", operation, (arn,), tuple(asked))
 
 
 KMS_KEY, KMS_ALIAS = "12345678-1234-4234-8234-123456789012", "alias/one"

@@ -5,7 +5,7 @@
     alarms.turn()       # every ten seconds: alarms whose state changes are written, and returned
 
 Only whole periods count, from 1970 on. Where a metric has several units and the alarm names none, the value that
-breaches the threshold counts. An action that is due is offered to `takes_action`; the history says what became of each.
+breaches the threshold counts. An action that is due is offered to `takes_action`, then to `sends_action`; the history says what became of each.
 """
 
 import json
@@ -68,13 +68,22 @@ class Alarms:
     """The alarms of an installation, in every region. Safe in several threads and processes."""
 
     def __init__(
-        self, store: Store, points: Points, clock: Clock, account: str, *, takes_action: TakesAction = _nobody
+        self,
+        store: Store,
+        points: Points,
+        clock: Clock,
+        account: str,
+        *,
+        takes_action: TakesAction = _nobody,
+        sends_action: TakesAction = _nobody,
     ) -> None:
+        """`sends_action`: who takes an action upon itself to carry it out later, and then writes the history."""
         self._store = store
         self._points = points
         self._clock = clock
         self._account = account
         self._takes_action = takes_action
+        self._sends_action = sends_action
         self._evaluated: dict[str, tuple[int, datetime]] = {}
         self.history = AlarmHistory(store.engine)
 
@@ -219,7 +228,7 @@ class Alarms:
             "stateUpdated": now.isoformat(),
         }
         if before is not after:
-            document["transitioned"] = now.isoformat()
+            document |= {"transitioned": now.isoformat(), "before": before}
         due = _due(alarm, after) if before is not after else []
         name, region = alarm.name or "", alarm.region
         with self._store.transaction():
@@ -231,7 +240,11 @@ class Alarms:
                     "newState": {"stateValue": after, "stateReason": document["reason"]},
                 })  # fmt: skip
             left = [action for action in due if not self._takes_action(action, changed)]
+            sent = [action for action in left if self._sends_action(action, changed)]
+            left = [action for action in left if action not in sent]
             for action in due:
+                if action in sent:
+                    continue
                 told = "Not carried out in Outcrop: action" if action in left else "Successfully executed action"
                 became = {"actionState": "Failed" if action in left else "Succeeded", "notificationResource": action}
                 self._note(region, name, HistoryKind.ACTION, f"{told} {action}", became)

@@ -104,6 +104,18 @@ def _bedrock_agent_runtime() -> Table:
     }
 
 
+def _cloudtrail() -> Table:
+    from outcrop.api.trails import event_selectors, lookup, public_keys, tags, trails
+
+    return {
+        **lookup.OPERATIONS,
+        **trails.OPERATIONS,
+        **event_selectors.OPERATIONS,
+        **public_keys.OPERATIONS,
+        **tags.OPERATIONS,
+    }
+
+
 def _cloudwatch() -> Table:
     from outcrop.api.monitoring import alarms, metric_data, metrics
 
@@ -236,6 +248,7 @@ OPERATIONS: Operations = _Imported(
         "bedrock-runtime": _bedrock_runtime,
         "bedrock-agent": _bedrock_agent,
         "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "cloudtrail": _cloudtrail,
         "cloudwatch": _cloudwatch,
         "iam": _iam,
         "kms": _kms,

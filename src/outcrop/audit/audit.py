@@ -1,14 +1,15 @@
 """Audit: the append-only record of calls, each entry's digest made over it and the one before.
 
     audit = Audit(store, clock)
-    audit.record(entry)                                # at the end of a request; neither waits nor fails
-    audit.flush()                                      # twice a second, in a thread of its own
+    audit.record(entry)                                # of reads and refusals; neither waits nor fails
+    audit.flush()                                      # twice a second, and before a change is answered
     audit.entries(caller=arn, since=yesterday)         # newest first
     audit.verify()                                     # whether anything was changed, left out or put in
     audit.sweep()                                      # every hour: whole old ranges go
 
-An entry is on the disk half a second after its answer, and survives `kill -9` from then on. While nothing can be
-written, entries wait in memory up to a bound; how many went beyond it is an entry of its own afterwards.
+The entry of a call that changed something is on the disk before its answer is sent (`group_commit.py`). Those of reads
+and refusals are half a second after theirs. While nothing can be written, entries wait in memory up to a bound; how
+many went beyond it is an entry of its own afterwards.
 """
 
 import logging
@@ -17,12 +18,14 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import islice
 
 import sqlalchemy as sql
 
 from outcrop import logs
 from outcrop.audit.entry import Entry
-from outcrop.audit.records import AuditRecords, Link, Recorded, next_digest
+from outcrop.audit.noted_end import NotedEnd
+from outcrop.audit.records import AuditRecords, Link, Recorded, Search, next_digest
 from outcrop.clock import Clock
 from outcrop.settings import AUDIT_KEPT, Retention
 from outcrop.store.database import DiskFull
@@ -55,8 +58,16 @@ class ChainCheck:
 class Audit:
     """The record of one installation. Safe in several threads."""
 
-    def __init__(self, store: Store, clock: Clock, retention: Retention = AUDIT_KEPT) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, retention: Retention = AUDIT_KEPT, *, noted: NotedEnd | None = None
+    ) -> None:
+        """`noted`: where the end of the chain is written down beside the database."""
         self._store = store
+        self._noted = noted
+        self._note_holds = False
+        "Whether the note was found in the chain since this was opened."
+        self._failed_before = False
+        "Whether the last try to write ended in an error: it may have come to the disk all the same."
         self._clock = clock
         self._retention = retention
         self._lock = threading.Lock()
@@ -89,18 +100,22 @@ class Audit:
             found[1] += 1
             return True
 
-    def record(self, entry: Entry, key: Hashable | None = None) -> None:
-        """Add an entry; `key` is what `again` will know it by. Never waits for the database, and never raises."""
+    def record(self, entry: Entry, key: Hashable | None = None) -> bool:
+        """Add an entry; `key` is what `again` will know it by. Never waits for the database, and never raises.
+
+        False where there is no room for it.
+        """
         with self._lock:
             if len(self._waiting) >= MOST_WAITING:
                 self._lost += 1
-                return
+                return False
             if not entry.caller and not self._stranger_may(entry.at):
                 self.left_out += 1
-                return
+                return False
             if key is not None:
                 self._repeats[key] = [len(self._waiting), entry.times]
             self._waiting.append(entry)
+            return True
 
     def _stranger_may(self, at: datetime) -> bool:
         began, number = self._strangers
@@ -108,6 +123,11 @@ class Audit:
             began, number = at, 0
         self._strangers = (began, number + 1)
         return number < MOST_STRANGERS
+
+    def write(self) -> bool:
+        """Write what waits; whether all of it is on the disk."""
+        self.flush()
+        return not self._trouble
 
     def flush(self) -> int:
         """Write what waits; returns the number of entries. What could not be written waits on."""
@@ -122,16 +142,48 @@ class Audit:
             if not entries:
                 return 0
             try:
-                self._records.append(entries)
+                self._check_note()
+                link = self._records.append(entries, again=self._failed_before)
             except (DiskFull, sql.exc.SQLAlchemyError) as error:
+                self._failed_before = True
                 with self._lock:
                     self._waiting = [*entries[: len(entries) - bool(lost)], *self._waiting]
                     self._repeats = {}
                     self._lost += lost
                 self._tell(error)
                 return 0
+            self._failed_before = False
+            self._note(link)
             self._tell(None)
             return len(entries)
+
+    def _check_note(self) -> None:
+        """Hold the note against the chain before the first entry of this process goes behind it.
+
+        Entries that are cut off would else be forgotten with the next note.
+        """
+        if self._noted is None or self._note_holds:
+            return
+        noted = self._noted.read()
+        if noted is not None and not self._is_in_chain(noted):
+            aside = self._noted.put_aside()
+            note = f"Run `outcrop audit verify`. The note of how far it had come was kept as {aside}."
+            logs.tell(_log, "the audit is not what it was", level=logging.ERROR, number=noted.number, note=note)
+        self._note_holds = True
+
+    def _is_in_chain(self, noted: Link) -> bool:
+        if noted.number <= self._records.begins().number:
+            return True  # its entry is too old to be there
+        found = self._records.at(noted.number)
+        return found is not None and found.link.digest == noted.digest
+
+    def _note(self, link: Link) -> None:
+        if self._noted is None:
+            return
+        try:
+            self._noted.write(link)
+        except OSError as error:  # the chain itself is written; the next note says as much as this one
+            _log.warning("the end of the audit cannot be noted beside the database: %s", error.strerror)
 
     def _loss(self, lost: int) -> Entry:
         """The entry that stands for those that found no room."""
@@ -181,40 +233,71 @@ class Audit:
         most: int = 50,
     ) -> list[Recorded]:
         """Entries in [since, until) that have all that is given, newest first; `before` continues after a page."""
-        equal = {"service": service, "operation": operation, "caller": caller, "request_id": request_id}
-        return self._records.search(
-            {name: value for name, value in equal.items() if value is not None},
-            resource=resource,
+        asked = Search(
             since=since,
             until=until,
-            before=before,
-            most=most,
+            services=() if service is None else (service,),
+            operation=operation,
+            callers=None if caller is None else (caller,),
+            resources=() if resource is None else (resource,),
+            request_id=request_id,
         )
+        return self.search(asked, before=before, most=most)
+
+    def search(self, asked: Search, *, before: Recorded | None = None, most: int = 50) -> list[Recorded]:
+        """Entries that have all that is asked for, newest first; `before` continues after a page."""
+        return self._records.search(asked, before=before, most=most)
+
+    def at(self, number: int) -> Recorded | None:
+        """The entry with this number; None where it is gone, or cannot be read."""
+        return self._records.at(number)
+
+    def following(self, number: int, most: int) -> list[Recorded]:
+        """The entries behind a number, the oldest first, at most so many; damaged ones are left out."""
+        found = islice(self._records.chain(number), most)
+        return [Recorded(link, entry) for link, entry in found if entry is not None]
+
+    def callers(self) -> list[str]:
+        """Every caller in the record, by ARN."""
+        return self._records.callers()
+
+    def named_resources(self, name: str) -> list[str]:
+        """The ARNs in the record that are this one, or end in this name."""
+        return self._records.named_resources(name)
+
+    def begins(self) -> Link:
+        """The last place that was forgotten, after which the chain goes on."""
+        return self._records.begins()
 
     def last(self) -> Link:
         """The end of the chain. Whoever notes it elsewhere can later show that nothing before it was changed."""
         return self._records.last()
 
     def verify(self, known: Link | None = None) -> ChainCheck:
-        """Follow the chain from its beginning; `known` is a place noted earlier, which has to be in it."""
+        """Follow the chain from its beginning. What was noted of it beside the database has to be in it, and `known`,
+        a place noted elsewhere."""
         before = self._records.begins()
+        notes = [*(self._noted.all() if self._noted is not None else ()), *([] if known is None else [known])]
+        missed = {note for note in notes if note.number > before.number}
+        by_number = {note.number: note for note in missed}
         found = ChainCheck(first=before.number + 1, last=before.number, entries=0)
-        missed = known is not None and known.number > before.number
         for link, entry in self._records.chain(before.number):
             if link.number != before.number + 1:
-                return replace(found, broken=f"entry {before.number + 1} is missing")
+                return replace(found, broken=_gap(before.number + 1, link.number - 1))
             if entry is None or next_digest(before.digest, entry) != link.digest:
                 return replace(
                     found, broken=f"entry {link.number} is not as it was written, or the one before was put in"
                 )
-            if known is not None and link.number == known.number:
-                if link.digest != known.digest:
+            note = by_number.get(link.number)
+            if note is not None:
+                if any(each.digest != link.digest for each in missed if each.number == link.number):
                     return replace(found, broken=f"entry {link.number} or one before it is not what it was")
-                missed = False
+                missed -= {each for each in missed if each.number == link.number}
             before = link
             found = replace(found, last=link.number, entries=found.entries + 1)
-        if missed and known is not None:
-            return replace(found, broken=f"entry {known.number} is missing, and all after it")
+        if missed:
+            first = min(note.number for note in missed)
+            return replace(found, broken=f"entry {max(first, found.last + 1)} is missing, and all after it")
         return found
 
     def sweep(self) -> int:
@@ -225,3 +308,7 @@ class Audit:
             room = self._retention.megabytes * _MB // (letters // looked_at + _BYTES_OF_ENTRY)
             through = max(through, self._records.last().number - room)
         return self._records.remove_through(through)
+
+
+def _gap(first: int, last: int) -> str:
+    return f"entry {first} is missing" if first == last else f"entries {first} to {last} are missing"

@@ -1,6 +1,7 @@
 """Kinds of calls, as CloudTrail tells them apart: those that only read, and data events.
 
-Invocations of models are management events there, and so they are here.
+Invocations of models are management events there, and so they are here. CloudTrail says of AssumeRole that it only
+reads; here it is a change, for it makes credentials.
 https://docs.aws.amazon.com/bedrock/latest/userguide/logging-using-cloudtrail.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
 """
@@ -8,9 +9,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info
 from functools import cache
 
 _READS = (
-    "BatchGet", "Converse", "CountTokens", "Decrypt", "Describe", "Encrypt", "Filter", "GenerateDataKey", "GenerateMac",
-    "GenerateRandom", "Get", "Head", "InvokeModel", "List", "Lookup", "Query", "ReEncrypt", "Retrieve", "Search",
-    "SelectObject", "Sign", "Simulate", "Verify",
+    "ApplyGuardrail", "BatchGet", "Converse", "CountTokens", "Decrypt", "Describe", "Encrypt", "Filter",
+    "GenerateDataKey", "GenerateMac", "GenerateRandom", "Get", "Head", "InvokeEndpoint", "InvokeModel", "List", "Lookup",
+    "Query", "ReEncrypt", "Rerank", "Retrieve", "Search", "SelectObject", "Sign", "Simulate", "Verify",
 )  # fmt: skip
 _OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
 _OF_STREAMS = frozenset({"PutLogEvents", "PutMetricData"})

@@ -5,9 +5,11 @@ Entries are added at the end, and whole ranges removed from the beginning. Nothi
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+import orjson
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 
@@ -18,6 +20,8 @@ _NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # where it is th
 _BEGINNING = b"\0" * 32
 _PIECE = 5000
 "Entries that are read or removed at once: whoever else writes comes between."
+_FEW = 500
+"Values in one condition: SQLite takes some thousands."
 _schema = sql.MetaData()
 _entries = sql.Table(
     "audit_entries",
@@ -65,6 +69,31 @@ class Link(NamedTuple):
 START = Link(0, _BEGINNING)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is asked of entries; what is None or empty asks nothing."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    services: tuple[str, ...] = ()
+    operation: str | None = None
+    callers: tuple[str, ...] | None = None
+    "Any of these; an empty tuple is nobody."
+    resources: tuple[str, ...] = ()
+    "Any of these ARNs."
+    request_id: str | None = None
+    request_prefix: str | None = None
+    "How the request's id begins."
+    region: str | None = None
+    key_id: str | None = None
+    read_only: bool | None = None
+    data: bool | None = None
+    failed: bool | None = None
+    code: str | None = None
+    resource_like: str | None = None
+    "A pattern of LIKE that one of the resources fits."
+
+
 class Recorded(NamedTuple):
     """An entry with its place in the chain."""
 
@@ -83,11 +112,18 @@ class AuditRecords:
         self._engine = engine
         create_tables(engine, _schema)
 
-    def append(self, entries: Sequence[Entry]) -> Link:
-        """Add entries at the end, in one transaction; returns the last one's place."""
+    def append(self, entries: Sequence[Entry], *, again: bool = False) -> Link:
+        """Add entries at the end, in one transaction; returns the last one's place.
+
+        `again`: an earlier try failed, and nobody knows whether it came to the disk. What is there is not added twice.
+        """
         with writing(self._engine) as connection:
             alone(connection, "audit")
             number, digest = _last(connection)
+            if again:
+                entries = _missing(connection, entries)
+                if not entries:
+                    return Link(number, digest)
             rows, named = [], []
             for entry in entries:
                 number, digest = number + 1, next_digest(digest, entry)
@@ -120,36 +156,54 @@ class AuditRecords:
             yield from map(_read, rows)
             after = rows[-1].number
 
-    def search(
-        self,
-        equal: dict[str, str],
-        *,
-        resource: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        before: Recorded | None,
-        most: int,
-    ) -> list[Recorded]:
-        """Entries with these values in their columns, newest first."""
-        query = sql.select(*_COLUMNS).where(*(_entries.c[name] == value for name, value in equal.items()))
+    def search(self, asked: Search, *, before: Recorded | None, most: int) -> list[Recorded]:
+        """Entries that have all that is asked for, newest first; `before` continues after a page."""
+        query = sql.select(*_COLUMNS).where(*_conditions(asked))
         # Walked in the order of the answer along an index: of the entries, or of those that name a resource.
-        walked = _entries if resource is None else _resources
+        walked = _resources if asked.resources else _entries
         at, number = walked.c.at, walked.c.number
-        if resource is not None:
-            query = query.join(
-                _resources, (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
-            )
-            query = query.where(_resources.c.resource == resource)
-        if since is not None:
-            query = query.where(at >= since)
-        if until is not None:
-            query = query.where(at < until)
+        if asked.resources:
+            same = (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
+            query = query.join(_resources, same).where(_resources.c.resource.in_(asked.resources))
+            if len(asked.resources) > 1:
+                query = query.distinct()
+        if asked.since is not None:
+            query = query.where(at >= asked.since)
+        if asked.until is not None:
+            query = query.where(at < asked.until)
         if before is not None:
             same_moment = (at == before.entry.at) & (number < before.link.number)
             query = query.where((at < before.entry.at) | same_moment)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(at.desc(), number.desc()).limit(most)).all()
         return [Recorded(link, entry) for link, entry in map(_read, rows) if entry is not None]
+
+    def at(self, number: int) -> Recorded | None:
+        """The entry with this number."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sql.select(*_COLUMNS).where(_entries.c.number == number)).first()
+        link, entry = (None, None) if row is None else _read(row)
+        return None if link is None or entry is None else Recorded(link, entry)
+
+    def callers(self) -> list[str]:
+        """Every caller in the record, each once."""
+        # From one key of the index to the next: a DISTINCT would go along all of it.
+        found, column = [""], _entries.c.caller
+        with reading(self._engine) as connection:
+            while found[-1] is not None:
+                query = sql.select(sql.func.min(column)).where(column > found[-1])
+                found.append(connection.execute(query).scalar_one())
+        return found[1:-1]
+
+    def named_resources(self, name: str) -> list[str]:
+        """The resources in the record that have this ARN, or end in this name."""
+        if name.startswith("arn:"):
+            return [name]
+        column = _resources.c.resource
+        ends = [column.endswith(f"{sign}{name}", autoescape=True) for sign in "/:"]
+        with reading(self._engine) as connection:  # along an index that has all of it; SQLite compares without case
+            found = connection.execute(sql.select(column).where(sql.or_(*ends)).distinct()).scalars()
+            return [each for each in found if each.endswith((f"/{name}", f":{name}"))]
 
     def first_since(self, moment: datetime) -> int:
         """The number of the first entry that is not before a moment; one past the end if there is none."""
@@ -184,6 +238,48 @@ class AuditRecords:
                 connection.execute(sql.delete(_resources).where(_resources.c.number <= upto))
                 connection.execute(sql.delete(_begins))
                 connection.execute(sql.insert(_begins).values(id=1, number=found.number, digest=found.digest))
+
+
+def _missing(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that are not on record yet."""
+    ids = [entry.request_id for entry in entries if entry.request_id]
+    written = set[tuple[str, str, datetime]]()
+    for place in range(0, len(ids), _FEW):
+        query = sql.select(_entries.c.request_id, _entries.c.operation, _entries.c.at)
+        query = query.where(_entries.c.request_id.in_(ids[place : place + _FEW]))
+        written |= {(row.request_id, row.operation, row.at) for row in connection.execute(query)}
+    return [entry for entry in entries if (entry.request_id, entry.operation, entry.at) not in written]
+
+
+def _conditions(asked: Search) -> Iterator[sql.ColumnElement[bool]]:
+    columns = _entries.c
+    for column, value in ((columns.operation, asked.operation), (columns.request_id, asked.request_id)):
+        if value is not None:
+            yield column == value
+    if asked.services:
+        yield columns.service.in_(asked.services)
+    if asked.callers is not None:
+        yield columns.caller.in_(asked.callers)
+    if asked.request_prefix is not None:
+        yield columns.request_id >= asked.request_prefix
+        yield columns.request_id < asked.request_prefix + "g"  # behind every hexadecimal digit
+    for member, text in (("region", asked.region), ("key_id", asked.key_id), ("code", asked.code)):
+        if text is not None:
+            yield _has(f'"{member}":{orjson.dumps(text).decode()}')
+    for member, flag in (("read_only", asked.read_only), ("data", asked.data)):
+        if flag is not None:
+            yield _has(f'"{member}":{"true" if flag else "false"}')
+    if asked.failed is not None:
+        succeeded = _has('"code":""')
+        yield ~succeeded if asked.failed else succeeded
+    if asked.resource_like is not None:
+        fits = _resources.c.resource.like(asked.resource_like)
+        yield sql.exists().where(_resources.c.number == columns.number, fits)
+
+
+def _has(text: str) -> sql.ColumnElement[bool]:
+    """Whether the rest of an entry has this member. Texts of requests stand there with their quotes escaped."""
+    return _entries.c.rest.contains(text, autoescape=True)
 
 
 def _columns(entry: Entry) -> dict[str, object]:

@@ -223,8 +223,15 @@ class Buckets:
             reception.settle()
             return await self._grouping.made(self._kept(place, reception, details, conditions))
 
-    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = PLAIN.content_type) -> ObjectRecord:
-        return self._put_blocks(Place(bucket, key), iter([data]), content_type)
+    def put_bytes(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        content_type: str = PLAIN.content_type,
+        metadata: dict[str, str] | None = None,
+    ) -> ObjectRecord:
+        return self._put_blocks(Place(bucket, key), iter([data]), content_type, metadata)
 
     def put_file(self, bucket: str, key: str, path: Path, content_type: str = PLAIN.content_type) -> ObjectRecord:
         """Store a copy of the file."""
@@ -460,12 +467,15 @@ class Buckets:
         """Take up files that crashes left behind; for the start of the server."""
         return sweeping.sweep_leftovers(self._store, self._clock.now())
 
-    def _put_blocks(self, place: Place, blocks: Iterator[bytes], content_type: str) -> ObjectRecord:
+    def _put_blocks(
+        self, place: Place, blocks: Iterator[bytes], content_type: str, metadata: dict[str, str] | None = None
+    ) -> ObjectRecord:
         self._check_target(place)
         with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED) as reception:
             for block in blocks:
                 reception.write(block)
-            return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)
+            details = Details(content_type=content_type, metadata=metadata or {})
+            return self._keep(place, reception, details, UNCONDITIONAL)
 
     def _check_target(self, place: Place) -> None:
         names.check_key(place.key)

@@ -46,6 +46,7 @@ app = App(
 app.command(access.app)
 app.command("outcrop.cli.quotas:app", name="quotas", help="Limit requests and tokens a minute; model units.")
 app.command("outcrop.cli.keys:app", name="keys", help="Change the root key, which everything secret is sealed with.")
+app.command("outcrop.cli.audit:app", name="audit", help="Search and verify the record of who did what.")
 app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
 app.command("outcrop.cli.bakeoff:bakeoff", name="bakeoff")

@@ -4,7 +4,8 @@ Every write asks the policy again, so a bucket that was closed to the service is
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from outcrop.access.access import BEDROCK
@@ -25,22 +26,34 @@ class ServiceDelivery:
     account: str
     source_arn: str
     service: str = BEDROCK
+    more: Mapping[str, str] = field(default_factory=dict)
+    "Condition keys of what the service sends with each object."
 
     def may_put(self, bucket: str, key: str) -> bool:
         """Whether the bucket's policy lets the service put this object. Raises NoSuchBucket."""
+        return self._may(bucket, _PUT, _arn(bucket, key), self.more)
+
+    def may_read_acl(self, bucket: str) -> bool:
+        """Whether the bucket's policy lets the service look whose the bucket is. Raises NoSuchBucket."""
+        return self._may(bucket, "s3:GetBucketAcl", f"arn:aws:s3:::{bucket}", {})
+
+    def _may(self, bucket: str, action: str, resource: str, more: Mapping[str, str]) -> bool:
+        self.buckets.head(bucket)
         policy: str | None = self.buckets.setting(bucket, POLICY)
         about = {"aws:SourceAccount": self.account, "aws:SourceArn": self.source_arn}
-        context = {**of_service(self.service), **about}
-        return service_may(policy, self.service, action=_PUT, resource=_arn(bucket, key), context=context)
+        context = {**of_service(self.service), **about, **more}
+        return service_may(policy, self.service, action=action, resource=resource, context=context)
 
-    def put(self, bucket: str, key: str, content: bytes, *, content_type: str) -> None:
+    def put(
+        self, bucket: str, key: str, content: bytes, *, content_type: str, metadata: dict[str, str] | None = None
+    ) -> None:
         """Write an object. Raises Denied where the bucket's policy does not let the service, and S3's refusals."""
         if not self.may_put(bucket, key):
             raise Denied(
                 f"s3://{bucket}/{key}: the bucket's policy does not let {self.service} put objects there. Allow it "
                 "s3:PutObject with s3.put_bucket_policy."
             )
-        self.buckets.put_bytes(bucket, key, content, content_type=content_type)
+        self.buckets.put_bytes(bucket, key, content, content_type=content_type, metadata=metadata)
 
     def let_in(self, bucket: str, prefix: str, *, sid: str) -> None:
         """Add to the bucket's policy that the service may put objects whose keys begin with `prefix`."""

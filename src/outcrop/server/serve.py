@@ -51,9 +51,11 @@ _POINTS_EVERY_S = 2.0
 _INVOCATION_LOG_EVERY_S = 5.0
 """What a server that is killed loses at most of each."""
 _ALARMS_EVERY_S = 10.0
+_NOTICES_EVERY_S = 5.0
 _ENDPOINTS_EVERY_S = 1.0
 _SCALING_EVERY_S = 5.0
 _KEYS_EVERY_S = 60.0
+_TRAILS_EVERY_S = 15.0
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
@@ -189,6 +191,14 @@ async def _evaluate_alarms(house: House, loops: Loops) -> None:
     await loops.run("alarms", lambda: to_thread.run_sync(alarms.turn), every_s=_ALARMS_EVERY_S)
 
 
+async def _send_notices(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    notices = await to_thread.run_sync(lambda: house.alarm_notices)
+    await loops.run(
+        "notices", lambda: to_thread.run_sync(notices.turn), every_s=_NOTICES_EVERY_S, stuck_s=_SWEEP_STUCK_S
+    )
+
+
 async def _keep_endpoints(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     keeper = await to_thread.run_sync(lambda: house.endpoint_keeper)
@@ -205,6 +215,12 @@ def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
     house.traffic.pass_on(house.points)
     house.points.flush()
+
+
+async def _deliver_trails(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    delivery = await to_thread.run_sync(lambda: house.trail_delivery)
+    await loops.run("trails", lambda: to_thread.run_sync(delivery.turn), every_s=_TRAILS_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
 async def _turn_keys(house: House, loops: Loops) -> None:
@@ -243,9 +259,11 @@ _LOOPS = (
     _write_points,
     _write_invocation_log,
     _evaluate_alarms,
+    _send_notices,
     _keep_endpoints,
     _scale,
     _turn_keys,
+    _deliver_trails,
     _forget_old,
 )
 

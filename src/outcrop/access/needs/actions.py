@@ -34,7 +34,7 @@ _SAGEMAKER_KINDS = {
 """Kinds in ARNs that are not the noun in lower case with dashes."""
 _FREE = {"GetCallerIdentity", "GetSessionToken"}
 """AWS: no permission is needed, and an explicit deny changes nothing."""
-_TAG_MEMBERS = ("tags", "Tags", "jobTags")
+_TAG_MEMBERS = ("tags", "Tags", "TagsList", "jobTags")
 _TAG_KEY_MEMBERS = ("tagKeys", "TagKeys")
 
 

@@ -58,18 +58,25 @@ def cloudwatch(asked: RequestedOperation) -> list[RequiredPermission]:
 
 def cloudtrail(asked: RequestedOperation) -> list[RequiredPermission]:
     """On a trail, an event data store or a channel."""
-    params = asked.params
-    name = params.get("TrailName") or params.get("Name") if "Trail" in asked.operation else params.get("TrailName")
-    if asked.operation in ("StartLogging", "StopLogging"):
-        name = params.get("Name")
+    params, action = asked.params, f"cloudtrail:{asked.operation}"
+    is_about_trails = "Trail" in asked.operation or asked.operation in ("StartLogging", "StopLogging")
+    name = params.get("TrailName") or (params.get("Name") if is_about_trails else None)
     if isinstance(name, str):
-        resource = name if arns.is_arn(name) else _arn(asked, "cloudtrail", f"trail/{name}")
-        return [RequiredPermission(action=f"cloudtrail:{asked.operation}", resource=resource)]
+        found = [RequiredPermission(action=action, resource=_trail(asked, name))]
+        if asked.operation == "CreateTrail" and params.get("TagsList"):
+            found.append(RequiredPermission(action="cloudtrail:AddTags", resource=_trail(asked, name)))
+        return found
+    if asked.operation == "ListTags":
+        return [RequiredPermission(action=action, resource=str(each)) for each in params.get("ResourceIdList") or ["*"]]
     given = params.get("ResourceId") or params.get("ResourceArn") or params.get("EventDataStore") or "*"
     resource = str(given)
     if resource != "*" and not arns.is_arn(resource):
         resource = _arn(asked, "cloudtrail", f"eventdatastore/{resource}")
-    return [RequiredPermission(action=f"cloudtrail:{asked.operation}", resource=resource)]
+    return [RequiredPermission(action=action, resource=resource)]
+
+
+def _trail(asked: RequestedOperation, name: str) -> str:
+    return name if arns.is_arn(name) else _arn(asked, "cloudtrail", f"trail/{name}")
 
 
 def autoscaling(asked: RequestedOperation) -> list[RequiredPermission]:

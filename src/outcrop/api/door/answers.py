@@ -85,12 +85,12 @@ async def _frames(
 def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
     """The service's own error for whatever was raised on the way; a defect of ours is logged."""
     found = failure_of(visit, error)
-    visit.code = found.code
+    visit.code, visit.message = found.code, settings.hidden(found.message)
     response = serialize.serialize_error(
         visit.protocol,
         service=visit.service,
         code=found.code,
-        message=settings.hidden(found.message),
+        message=visit.message,
         status=found.status,
         members=found.members,
         request_id=visit.request_id,

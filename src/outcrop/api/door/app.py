@@ -5,7 +5,7 @@ of web pages, and the requests of AWS's clients. What becomes a call walks the o
 way becomes the service's own error.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -27,6 +27,7 @@ from outcrop.api.operations import Operations
 from outcrop.api.own.operations import OwnOperations
 from outcrop.api.s3 import cors
 from outcrop.api.s3.form_uploads import FormUploads
+from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.unbuilt import OPENAI
@@ -60,6 +61,7 @@ class Door:
             house.traffic,
             house.clock,
             data_events=house.settings.audit_data_events,
+            wants_data=lambda *event: house.trails.wants_data(*event),  # opened when a call is about data
         )
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
@@ -68,6 +70,7 @@ class Door:
         visit = Visit.of(scope, receive, pause_s=self._pause_s)
         try:
             response = await self._respond(visit)
+            response = await self._recorded(visit, response)
             await self._send(visit, response, send)
         except Left:
             pass  # nobody is there to be answered
@@ -87,6 +90,19 @@ class Door:
         except Exception as error:
             response = failed(visit, error, self._house.settings)
         return await self._readable(visit, response)
+
+    async def _recorded(self, visit: Visit, response: HttpResponse) -> HttpResponse:
+        """The response, once what the call changed is in the record; an error where that cannot be written."""
+        visit.status = response.status
+        if await self._telling.record_change(visit):
+            return response
+        trouble = MachineTrouble(
+            "The request was carried out, but the record of calls cannot be written, so nobody is told that it succeeded. "
+            "See the log of the server, and free some space on its disk."
+        )
+        if isinstance(response.body, AsyncIterator):
+            await exchange.close(response.body)
+        return await self._readable(visit, failed(visit, trouble, self._house.settings))
 
     async def _readable(self, visit: Visit, response: HttpResponse) -> HttpResponse:
         """The response with the headers by which a page in a browser may read it."""

@@ -1,14 +1,14 @@
 """Telemetry of a request: a line in the log, a count for the metric points, an audit entry.
 
-It is told when the answer is sent. It costs a request microseconds, and nothing that goes wrong here reaches it: both
-rooms collect in memory and write later. No body, no prompt, no secret and no sentence of an error is told, for such
-sentences quote what was sent.
+A call that changed something is in the record before its answer is sent. All else is told when the answer is sent: that
+costs a request microseconds, and nothing that goes wrong here reaches it, for the rooms collect in memory and write
+later. No body, no prompt and no secret is told, and no sentence of an error that might quote one.
 """
 
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,9 @@ from outcrop.api.door.call import Answer, Answered
 from outcrop.api.door.visit import Visit
 from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable
+from outcrop.audit.group_commit import GroupCommit
 from outcrop.audit.kinds import is_data_event, is_read_only
+from outcrop.audit.redaction import error_message, request_parameters, response_elements
 from outcrop.clock import Clock
 from outcrop.metrics.traffic import Ended, InvocationCount, Traffic, metric_of
 from outcrop.protocol.http import HttpRequest
@@ -35,19 +37,37 @@ OWN = "outcrop"
 "The service of our own pages."
 _SERVICES = frozenset(SERVICES)
 _NOBODY = Caller(arn="", account="", user_id="", key_id="")
+WantsData = Callable[[str, str, str, bool, Callable[[], tuple[str, ...]]], bool]
+"Whether somebody wants a data event recorded, by its service, operation, region, whether it reads, and its resources."
 _log = logging.getLogger("outcrop.door")
+
+
+def _nobody_wants(*_event: object) -> bool:
+    return False
 
 
 class Telling:
     """Tells of every request that the door answered."""
 
-    def __init__(self, access: Access, audit: Audit, traffic: Traffic, clock: Clock, *, data_events: bool) -> None:
-        """`data_events`: whether calls about objects in buckets are entries of the audit."""
+    def __init__(
+        self,
+        access: Access,
+        audit: Audit,
+        traffic: Traffic,
+        clock: Clock,
+        *,
+        data_events: bool,
+        wants_data: WantsData = _nobody_wants,
+    ) -> None:
+        """`data_events`: whether calls about objects in buckets are entries of the audit; else those that somebody
+        wants (`wants_data`: a trail)."""
         self._access = access
         self._audit = audit
+        self._commits = GroupCommit(audit)
         self._traffic = traffic
         self._clock = clock
         self._data_events = data_events
+        self._wants_data = wants_data
 
     def tell(self, visit: Visit) -> None:
         latency_ms = round((time.monotonic() - visit.started) * 1000, 1)
@@ -56,8 +76,21 @@ class Telling:
         ended = Ended(_service(visit), operation, visit.status)
         invoked = self._invoked(visit, latency_ms) if operation in _INVOCATIONS else None
         self._traffic.note(ended, latency_ms, now, invoked)
-        if operation and (visit.is_call or visit.changes):
+        if operation and _is_entry(visit) and not visit.recorded:
             self._enter(visit, operation, now)
+
+    async def record_change(self, visit: Visit) -> bool:
+        """Record a call that changed something, and wait until its entry is on the disk.
+
+        False when it could not be written. Nothing happens for reads, refusals, and what is no call.
+        """
+        operation = visit.operation
+        if not operation or not _is_entry(visit) or visit.caller is None or visit.status >= 400:
+            return True
+        if is_read_only(operation) or not self._is_wanted(visit, operation):
+            return True
+        visit.recorded = True
+        return await self._commits.keep(self._entry(visit, operation, self._clock.now()))
 
     def _invoked(self, visit: Visit, latency_ms: float) -> InvocationCount | None:
         """Nothing for a model that is not there: names that nobody has would be series without end."""
@@ -78,20 +111,31 @@ class Telling:
         return InvocationCount(model, metric, latency_ms, usage.input_tokens, usage.output_tokens, left)
 
     def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
-        service, code = visit.service if visit.is_call else OWN, _code(visit)
-        is_data = is_data_event(service, operation)
-        if is_data and not self._data_events and visit.status not in (401, 403):
+        if not self._is_wanted(visit, operation):
             return
-        caller, reads = visit.caller or _NOBODY, is_read_only(operation)
-        resources = self._resources(visit, reads)
-        agent = visit.request.headers.get("user-agent", "")
+        caller, reads = visit.caller, is_read_only(operation)
         key = None
-        if reads and not code and visit.caller is not None:
+        if reads and not _code(visit) and caller is not None:
             # A program that asks again and again within the moment until the entry is written is counted in it.
-            key = (service, operation, visit.region, caller.key_id, resources, visit.source_ip, agent)
+            resources, agent = self._resources(visit, reads), visit.request.headers.get("user-agent", "")
+            key = (_audited(visit), operation, visit.region, caller.key_id, resources, visit.source_ip, agent)
             if self._audit.again(key):
                 return
-        entry = Entry(
+        self._audit.record(self._entry(visit, operation, now), key)
+
+    def _is_wanted(self, visit: Visit, operation: str) -> bool:
+        """Whether a call is an entry: of those about objects only refused ones are, unless somebody wants more."""
+        service = _audited(visit)
+        if not is_data_event(service, operation) or self._data_events or visit.status in (401, 403):
+            return True
+        reads = is_read_only(operation)
+        return self._wants_data(service, operation, visit.region, reads, lambda: self._resources(visit, reads))
+
+    def _entry(self, visit: Visit, operation: str, now: datetime) -> Entry:
+        service, code = _audited(visit), _code(visit)
+        caller, reads = visit.caller or _NOBODY, is_read_only(operation)
+        params = visit.call.params if visit.call is not None else None
+        return Entry(
             at=now,
             service=service,
             operation=operation,
@@ -100,17 +144,27 @@ class Telling:
             user_id=caller.user_id,
             key_id=caller.key_id or self._claimed_key(visit.request),
             session=caller.session_name or "",
-            resources=tuple(keepable(each) for each in resources),
+            resources=tuple(keepable(each) for each in self._resources(visit, reads)),
             source_ip=keepable(visit.source_ip),
-            user_agent=keepable(agent),
+            user_agent=keepable(visit.request.headers.get("user-agent", "")),
             request_id=visit.request_id,
             status=visit.status,
             code=code,
             read_only=reads,
-            data=is_data,
+            data=is_data_event(service, operation),
             sent_to=visit.call.usage.sent_to if visit.call is not None else "",
+            params="" if params is None else request_parameters(service, operation, params),
+            made="" if reads or code else response_elements(service, operation, _members(visit.answered)),
+            message=keepable(error_message(visit.message, service, operation, params)) if visit.message else "",
+            issuer=self._issuer(caller),
         )
-        self._audit.record(entry, key)
+
+    def _issuer(self, caller: Caller) -> str:
+        """The role whose session called, with its path, which the session's own ARN leaves out."""
+        if caller.session_name is None:
+            return ""
+        role = self._access.decisions.identity_of(caller)
+        return "" if role is None else role.arn
 
     def _resources(self, visit: Visit, reads: bool) -> tuple[str, ...]:
         if visit.call is None:
@@ -133,17 +187,30 @@ def _service(visit: Visit) -> str:
     return visit.service if visit.service in _SERVICES else "other"
 
 
+def _audited(visit: Visit) -> str:
+    """The service by which the audit knows a call."""
+    return visit.service if visit.is_call else OWN
+
+
+def _is_entry(visit: Visit) -> bool:
+    """Whether the audit knows a request: a call of a service, or an own operation that changes something."""
+    return visit.is_call or visit.changes
+
+
 def _code(visit: Visit) -> str:
     return visit.code or (CLIENT_LEFT if visit.left else "")
 
 
+def _members(answered: Answered | None) -> Mapping[str, Any]:
+    """The members of an answer; none of one that streams, or follows from a row that was there before."""
+    if isinstance(answered, Answer):
+        return answered.members
+    return answered if isinstance(answered, dict) else {}
+
+
 def _made(answered: Answered | None) -> Iterator[str]:
     """ARNs in an answer, at its top or one step down: `jobArn`, `User.Arn`."""
-    members: Mapping[str, Any] = {}
-    if isinstance(answered, Answer):
-        members = answered.members
-    elif isinstance(answered, dict):
-        members = answered
+    members = _members(answered)
     for place in (members, *(each for each in members.values() if isinstance(each, dict))):
         for name, value in place.items():
             if name.lower().endswith("arn") and isinstance(value, str) and arns.is_arn(value):

@@ -54,6 +54,10 @@ class Visit:
     status: int = 0
     code: str = ""
     "The service's error code; empty where nothing failed."
+    message: str = ""
+    "The sentence of the error."
+    recorded: bool = False
+    "Whether its entry is in the record before its answer is sent."
     left: bool = False
     started: float = field(default_factory=time.monotonic)
     _scope: anyio.CancelScope | None = None
