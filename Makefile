@@ -20,8 +20,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
 .PHONY: quickstart test test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test clients clients-sagemaker clients-lm-eval \
+	bench-defaults bench-logs bench-sealing bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test clients clients-sagemaker clients-lm-eval clients-s3-encryption \
 	bytecode clean
 
 quickstart: install
@@ -99,6 +99,9 @@ families: install-test
 bench-logs: install-test
 	$(BIN)/python -m bench.logs
 
+bench-sealing: install-test
+	$(BIN)/python -m bench.sealing
+
 bench-vectors: install-test
 	$(BIN)/python -m bench.vectors
 
@@ -128,6 +131,9 @@ clients: build/clients/python/.installed build/clients/agents/.installed build/c
 clients-sagemaker: build/clients/sagemaker2/.installed build/clients/sagemaker3/.installed
 # EleutherAI's harness, whose data sets' library takes its time to install.
 clients-lm-eval: build/clients/lm-eval/.installed
+
+# Amazon's S3 Encryption Client.
+clients-s3-encryption: build/clients/s3-encryption/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -176,6 +182,11 @@ build/clients/sagemaker%/.installed: tests/clients/requirements-sagemaker%.txt
 build/clients/lm-eval/.installed: tests/clients/requirements-lm-eval.txt
 	$(PYTHON) -m venv build/clients/lm-eval
 	build/clients/lm-eval/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-lm-eval.txt
+	@touch $@
+
+build/clients/s3-encryption/.installed: tests/clients/requirements-s3-encryption.txt
+	$(PYTHON) -m venv build/clients/s3-encryption
+	build/clients/s3-encryption/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-s3-encryption.txt
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

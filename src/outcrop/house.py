@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
     from outcrop.keys.aliases import KeyAliases
+    from outcrop.keys.envelopes import Envelopes
     from outcrop.keys.key_grants import KeyGrants
     from outcrop.keys.keys import Keys
     from outcrop.knowledge.agent_sessions.sessions import AgentSessions
@@ -300,6 +301,13 @@ class House:
         return Keys(self.store, self.clock, self.account, self.access.credentials.sealer)
 
     @room
+    def envelopes(self) -> "Envelopes":
+        """Data keys of what is sealed."""
+        from outcrop.keys.envelopes import Envelopes
+
+        return Envelopes(self.keys)
+
+    @room
     def key_aliases(self) -> "KeyAliases":
         """Aliases of KMS keys."""
         from outcrop.keys.aliases import KeyAliases
@@ -327,7 +335,14 @@ class House:
         def provided(bucket: str) -> "ProvidedContent | None":
             return None if bucket_names.parse(bucket) is None else self.jumpstart.content(bucket)
 
-        return Buckets(self.store, self.clock, provided, rules_changed=self.access.note_change)
+        return Buckets(
+            self.store,
+            self.clock,
+            provided,
+            rules_changed=self.access.note_change,
+            envelopes=lambda: self.envelopes,
+            seals_all=self.settings.seal_buckets,
+        )
 
     @room
     def jumpstart(self) -> "JumpStartContent":
@@ -371,7 +386,7 @@ class House:
         """Log groups with their streams and events."""
         from outcrop.log_groups.log_groups import LogGroups
 
-        return LogGroups(self.store, self.clock, self.settings.log_events)
+        return LogGroups(self.store, self.clock, self.settings.log_events, lambda: self.envelopes)
 
     @room
     def invocation_logs(self) -> "InvocationLogs":

@@ -157,7 +157,15 @@ class Members:
 def read(path: Path, shape: JsonShape, *, most_bytes: int = MOST_BYTES, name: str | None = None) -> Any:
     """The JSON of a file, checked. `name` is what the file is called in sentences. Raises FileProblem."""
     called = name or path.name
-    value = parse(content(path, most_bytes=most_bytes, name=called), name=called)
+    return read_bytes(content(path, most_bytes=most_bytes, name=called), shape, most_bytes=most_bytes, name=called)
+
+
+def read_bytes(data: bytes, shape: JsonShape, *, most_bytes: int = MOST_BYTES, name: str) -> Any:
+    """The JSON of a file that was read, checked as `read` does."""
+    called = name
+    if len(data) > most_bytes:
+        raise FileProblem(f"{called}: has {len(data):,} bytes, more than {most_bytes:,}")
+    value = parse(data, name=called)
     wrong = shape.problem(value, "")
     if wrong is not None:
         raise FileProblem(f"{called}: {wrong.removeprefix(': ')}")

@@ -123,6 +123,8 @@ class Settings:
     "What these notices are signed with."
     alarm_command: str = ""
     "A command that gets notices of alarms on its standard input; empty: there is none."
+    seal_buckets: bool = False
+    "Whether objects are sealed by the installation's key where neither request nor bucket names another."
     batch_least_records: int = 0
     "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
@@ -229,13 +231,14 @@ def read(
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
         remote_models=_number(environment, "OUTCROP_REMOTE_MODELS", 1, range(2)) == 1,
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
-        root_key=environment.get("OUTCROP_ROOT_KEY", "").strip(),
-        root_key_command=environment.get("OUTCROP_ROOT_KEY_COMMAND", "").strip(),
+        root_key=environment.get(private.ROOT_KEY, "").strip(),
+        root_key_command=environment.get(private.ROOT_KEY_COMMAND, "").strip(),
         guardrail_judge=environment.get("OUTCROP_GUARDRAIL_JUDGE", "").strip() or None,
         guardrail_encoder=environment.get("OUTCROP_GUARDRAIL_ENCODER", "").strip() or None,
         alarm_webhook=webhook,
         alarm_secret=secret,
         alarm_command=environment.get("OUTCROP_ALARM_COMMAND", "").strip(),
+        seal_buckets=_number(environment, "OUTCROP_SEAL_BUCKETS", 0, range(2)) == 1,
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 

@@ -1,5 +1,6 @@
 """Programs that were not written here, against the built-in S3 as they come: the AWS CLI, pandas, pyarrow, obstore."""
 
+import json
 import os
 import socket
 import subprocess
@@ -40,6 +41,52 @@ def environment(running: Running, tmp_path: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }
+
+
+def test_the_aws_cli_encrypts(environment: dict[str, str], running: Running, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("aws")
+    if not command.exists():
+        pytest.skip("the AWS CLI is not installed")
+
+    def cp(*arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, str(command), "s3", "cp", *arguments],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    key = running.client("kms").create_key()["KeyMetadata"]["Arn"]
+    (tmp_path / "long").write_bytes(LONG)
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    mine = ["--sse-c", "AES256", "--sse-c-key", "fileb://key"]
+    cp("long", "s3://books/kms", "--sse", "aws:kms", "--sse-kms-key-id", key)
+    cp("long", "s3://books/own", "--sse", "aws:kms")
+    cp("long", "s3://books/s3", "--sse")
+    cp("long", "s3://books/c", *mine)
+    cp("s3://books/c", "s3://books/copied", "--sse-c-copy-source", "AES256", "--sse-c-copy-source-key", "fileb://key")
+    s3 = running.client("s3")
+    assert s3.head_object(Bucket="books", Key="kms")["SSEKMSKeyId"] == key
+    for name in ("kms", "own", "s3", "copied"):
+        cp(f"s3://books/{name}", "back")
+        assert (tmp_path / "back").read_bytes() == LONG
+    cp("s3://books/c", "back", *mine)
+    assert (tmp_path / "back").read_bytes() == LONG
+
+
+def test_amazons_encryption_client_works_with_keys_of_kms(environment: dict[str, str]) -> None:
+    here = Path(__file__).parent
+    python = here.parent.parent / "build" / "clients" / "s3-encryption" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"{python} is not there: `make clients-s3-encryption` makes it")
+    done = subprocess.run(
+        [python, here / "programs" / "s3_encryption_client.py"],
+        env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "read": True, "sealed": True, "stored in clear": False, "another context": "S3EncryptionClientError",
+        "disabled": "S3EncryptionClientError",
+    }  # fmt: skip
 
 
 def test_the_aws_cli_works_on_a_bucket(environment: dict[str, str], tmp_path: Path) -> None:

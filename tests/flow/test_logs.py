@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outcrop.access.policies.key_policy import default_key_policy
 from outcrop.clock import MovableClock
 from outcrop.log_groups.events import LogEvent
 from tests.iam.test_named_resources import say
 from tests.support.patience import PATIENCE_S, eventually
+from tests.support.plaintext_scan import PlaintextScan
 from tests.support.policies import policy
 from tests.support.servers import Running, running_server, server_process
 
@@ -306,7 +308,6 @@ def test_a_pattern_that_is_not_built_is_refused_by_name(logs: Any, group: str, p
 @pytest.mark.parametrize(
     "more",
     [
-        {"kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/a"},
         {"logGroupClass": "INFREQUENT_ACCESS"},
         {"deletionProtectionEnabled": True},
     ],
@@ -475,3 +476,72 @@ def test_records_of_invocations_are_read_as_json(server: Running, logs: Any) -> 
     )
     found = logs.filter_log_events(logGroupName="/aws/bedrock", filterPattern="{ $.output.outputTokenCount > 10 }")
     assert messages(found) == [lines[1]]
+
+
+# Sealed by a key of KMS
+
+
+@pytest.fixture
+def key(server: Running) -> str:
+    """A key that lets CloudWatch Logs use it."""
+    kms, account = server.client("kms"), server.platform.account
+    rules = json.loads(default_key_policy(account))
+    rules["Statement"].append({
+        "Effect": "Allow", "Principal": {"Service": "logs.us-east-1.amazonaws.com"}, "Resource": "*",
+        "Action": ["kms:GenerateDataKey*", "kms:Decrypt*", "kms:Describe*"],
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{account}:*"}},
+    })  # fmt: skip
+    made: str = kms.create_key(Policy=json.dumps(rules))["KeyMetadata"]["Arn"]
+    return made
+
+
+def test_events_of_a_group_with_a_key_are_sealed_and_read_as_ever(
+    server: Running, logs: Any, group: str, key: str
+) -> None:
+    told = {"logGroupName": group, "logStreamName": "s", "startFromHead": True}
+    put(logs, group, "in clear, before there was a key")
+    logs.associate_kms_key(logGroupName=group, kmsKeyId=key)
+    (shown,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert shown["kmsKeyId"] == key
+    secret = [f"what nobody may read {number} 主 {hash(group)}" for number in range(50)]
+    put(logs, group, *secret)
+    put(logs, group, "and more of what nobody may read")
+    everything = ["in clear, before there was a key", *secret, "and more of what nobody may read"]
+    assert sorted(messages(logs.get_log_events(**told))) == sorted(everything)
+    found = logs.filter_log_events(logGroupName=group, filterPattern='"nobody may read 7 "')
+    assert messages(found) == [secret[7]]
+    scan = PlaintextScan({"events": "\n".join([*secret, everything[-1]]).encode()})
+    assert scan.files(server.settings.home) == []
+    kms = server.client("kms")
+    kms.disable_key(KeyId=key)
+    assert refusal(logs.get_log_events, **told)[0] == "AccessDeniedException"
+    with pytest.raises(ClientError, match="is disabled"):
+        put(logs, group, "not now")
+    kms.enable_key(KeyId=key)
+    assert len(messages(logs.get_log_events(**told))) == len(everything)
+    logs.disassociate_kms_key(resourceIdentifier=shown["logGroupArn"])
+    put(logs, group, "in clear again")
+    assert "kmsKeyId" not in logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]
+    assert messages(logs.filter_log_events(logGroupName=group, filterPattern="again")) == ["in clear again"]
+    assert len(messages(logs.get_log_events(**told))) == len(everything) + 1
+
+
+def test_a_key_that_cannot_seal_a_group_is_refused(server: Running, logs: Any, group: str, key: str) -> None:
+    kms = server.client("kms")
+    closed = kms.create_key()["KeyMetadata"]["Arn"]
+    signing = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    for wrong in (closed, signing, key[:-4] + "0000", "alias/none"):
+        assert refusal(logs.associate_kms_key, logGroupName=group, kmsKeyId=wrong)[0] == "InvalidParameterException"
+        assert (
+            refusal(logs.create_log_group, logGroupName=f"{group}-2", kmsKeyId=wrong)[0] == "InvalidParameterException"
+        )
+    kms.disable_key(KeyId=key)
+    assert refusal(logs.associate_kms_key, logGroupName=group, kmsKeyId=key)[0] == "InvalidParameterException"
+    kms.enable_key(KeyId=key)
+    assert refusal(logs.associate_kms_key, kmsKeyId=key)[0] == "InvalidParameterException"
+    nowhere = {"logGroupName": "/test/nowhere"}
+    assert refusal(logs.associate_kms_key, **nowhere, kmsKeyId=key)[0] == "ResourceNotFoundException"
+    logs.create_log_group(logGroupName=f"{group}-2", kmsKeyId=key)
+    (shown,) = logs.describe_log_groups(logGroupNamePrefix=f"{group}-2")["logGroups"]
+    assert shown["kmsKeyId"] == key
+    logs.delete_log_group(logGroupName=f"{group}-2")

@@ -227,11 +227,9 @@ def test_an_upload_that_is_refused_at_once_does_not_spoil_the_connection(s3: Any
 def test_what_is_not_built_says_so(s3: Any) -> None:
     place = {"Bucket": BUCKET, "Key": "unbuilt"}
 
-    assert refusal(s3.put_object, **place, Body=b"", ServerSideEncryption="aws:kms", SSEKMSKeyId="k") == (
-        "NotImplemented",
-        501,
-    )
-    assert refusal(s3.put_object, **place, Body=b"", ACL="public-read") == ("NotImplemented", 501)
+    assert refusal(s3.put_object, **place, Body=b"", ServerSideEncryption="aws:kms:dsse") == ("NotImplemented", 501)
+    told = ("AccessControlListNotSupported", 400)
+    assert refusal(s3.put_object, **place, Body=b"", ACL="public-read") == told
     assert refusal(s3.get_object, **place, VersionId="1") == ("InvalidArgument", 400)
 
 

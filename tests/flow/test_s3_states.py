@@ -134,19 +134,15 @@ def test_a_redirection_is_of_one_object_and_has_a_form(s3: Any, bucket: str) -> 
 # Encryption and locks
 
 
-ENCRYPTED = [
+UNBUILT = [
     {"ServerSideEncryption": "aws:kms:dsse"},
-    {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"},
-    {"SSEKMSKeyId": "k"},
-    {"SSEKMSEncryptionContext": "e30="},
-    {"BucketKeyEnabled": True},
     {"ObjectLockMode": "GOVERNANCE"},
     {"ObjectLockRetainUntilDate": "2099-01-01T00:00:00Z"},
     {"ObjectLockLegalHoldStatus": "ON"},
 ]
 
 
-@pytest.mark.parametrize("asked", ENCRYPTED)
+@pytest.mark.parametrize("asked", UNBUILT)
 def test_what_is_not_encrypted_or_locked_is_not_said_to_be(s3: Any, bucket: str, asked: dict[str, Any]) -> None:
     place, unbuilt = {"Bucket": bucket, "Key": "k"}, ("NotImplemented", 501)
     s3.put_object(**place, Body=b"old")
@@ -155,47 +151,11 @@ def test_what_is_not_encrypted_or_locked_is_not_said_to_be(s3: Any, bucket: str,
     assert refusal(s3.copy_object, Bucket=bucket, Key="b", CopySource=place, **asked) == unbuilt
 
 
-@pytest.mark.parametrize("asked", ["AES256", "aws:kms"])
-def test_encryption_without_a_key_is_taken_and_not_said(s3: Any, bucket: str, asked: str) -> None:
-    place = {"Bucket": bucket, "Key": "k"}
-    assert "ServerSideEncryption" not in s3.put_object(**place, Body=b"plain", ServerSideEncryption=asked)
-    assert "ServerSideEncryption" not in s3.head_object(**place)
-    copied = s3.copy_object(Bucket=bucket, Key="b", CopySource=place, ServerSideEncryption=asked)
-    assert "ServerSideEncryption" not in copied
-
-
-def test_keys_of_the_caller_are_refused_in_writing_and_reading(s3: Any, bucket: str) -> None:
-    place = {"Bucket": bucket, "Key": "k"}
-    s3.put_object(**place, Body=b"plain")
-    key = base64.b64encode(b"k" * 32).decode()
-    mine = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
-    assert refusal(s3.put_object, **place, Body=b"", **mine) == ("NotImplemented", 501)
-    upload = s3.create_multipart_upload(**place)["UploadId"]
-    part = {**place, "UploadId": upload, "PartNumber": 1}
-    assert refusal(s3.upload_part, **part, Body=b"", **mine) == ("NotImplemented", 501)
-    source = {f"CopySource{name}": value for name, value in mine.items()}
-    assert refusal(s3.upload_part_copy, **part, CopySource=place, **source) == ("InvalidRequest", 400)
-    assert refusal(s3.copy_object, Bucket=bucket, Key="b", CopySource=place, **source) == ("InvalidRequest", 400)
-    assert refusal(s3.get_object, **place, **mine) == ("InvalidRequest", 400)
-    assert refusal(s3.head_object, **place, **mine) == ("400", 400)
-    with pytest.raises(ClientError, match="SSECustomerKey"):
-        s3.get_object(**place, SSECustomerKey=key)
-
-
 def test_a_form_is_refused_like_a_put(s3: Any, bucket: str) -> None:
     for name, value in (("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-object-lock-mode", "GOVERNANCE")):
         form = s3.generate_presigned_post(bucket, "k", Fields={name: value}, Conditions=[{name: value}])
         assert httpx.post(form["url"], data=form["fields"], files={"file": b"x"}).status_code == 501
     assert refusal(s3.head_object, Bucket=bucket, Key="k") == ("404", 404)
-
-
-def test_a_bucket_has_no_encryption_to_set_and_none_to_tell(s3: Any, bucket: str) -> None:
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    asked = {"Bucket": bucket, "ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    assert refusal(s3.put_bucket_encryption, **asked) == ("NotImplemented", 501)
-    code = "ServerSideEncryptionConfigurationNotFoundError"
-    assert refusal(s3.get_bucket_encryption, Bucket=bucket) == (code, 404)
-    s3.delete_bucket_encryption(Bucket=bucket)
 
 
 def test_an_object_of_an_unlocked_bucket_has_no_retention(s3: Any, bucket: str) -> None:

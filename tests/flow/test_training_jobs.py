@@ -292,7 +292,7 @@ def test_an_expression_that_never_ends_fails_its_job_alone(jobs: TrainingJobs) -
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "image": ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "no environment stands for"),
-    "key": ({"OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/", "KmsKeyId": "k"}}, "KmsKeyId"),
+    "key": ({"OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/", "KmsKeyId": "k"}}, "Key 'k' does not exist"),
     "role": ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume"),
     "checkpoints": ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/etc"}}, "no folder below /opt/ml"),
 }  # fmt: skip

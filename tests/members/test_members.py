@@ -27,6 +27,9 @@ HARMLESS: dict[str, dict[str, str]] = {
         "RequestPayer": "a consent to be charged, which S3 takes and ignores where the owner pays, as of every bucket here",
         "SkipDestinationValidation": "about destinations of notifications; an empty configuration has none",
         "ConfirmRemoveSelfBucketAccess": "a consent to shut oneself out, which nobody is kept from",
+        "BucketKeyEnabled": "S3 passes it over for an object that no key of KMS encrypts",
+        "CompleteMultipartUpload.SSECustomerAlgorithm": "of the caller's key, which is looked at where there is one",
+        "CompleteMultipartUpload.SSECustomerKeyMD5": "of the caller's key, which is looked at where there is one",
         "Id": "of a configuration of which none can be set, so none has this id",
     },
     "iam": {

@@ -12,9 +12,9 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress

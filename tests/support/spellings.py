@@ -131,10 +131,7 @@ BEDROCK_MEMBERS = {
     "StopModelCustomizationJob": ("jobIdentifier", "job"),
     "GetCustomModel": ("modelIdentifier", "model"),
     "DeleteCustomModel": ("modelIdentifier", "model"),
-    **{
-        operation: ("guardrailIdentifier", "guardrail")
-        for operation in ("GetGuardrail", "UpdateGuardrail", "DeleteGuardrail", "CreateGuardrailVersion", "ApplyGuardrail")
-    },
+    **dict.fromkeys(("GetGuardrail", "UpdateGuardrail", "DeleteGuardrail", "CreateGuardrailVersion", "ApplyGuardrail"), ("guardrailIdentifier", "guardrail")),
     "GetImportedModel": ("modelIdentifier", "imported"),
     "DeleteImportedModel": ("modelIdentifier", "imported"),
     "GetModelImportJob": ("jobIdentifier", "import job"),

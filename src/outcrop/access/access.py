@@ -19,9 +19,9 @@ from sqlalchemy.engine import Connection
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.caller import Asker, AuthorizableRequest, Credential
+from outcrop.access.caller import Asker, AuthorizableRequest, Caller, Credential
 from outcrop.access.credentials import Credentials, Issued
-from outcrop.access.decision_cache import DecisionCache
+from outcrop.access.decision_cache import DecisionCache, PolicyVerdict
 from outcrop.access.decisions import BucketRulesOf, Decisions, ObjectTagsOf, refused
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.installation import Installation
@@ -30,6 +30,7 @@ from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import bedrock as actions_bedrock
 from outcrop.access.needs.actions import needs, tag_keys_in, tags_in
 from outcrop.access.needs.iam import ACCESS_KEY
+from outcrop.access.needs.kms import of_service as through_service
 from outcrop.access.needs.named import (
     ENDS_ARN,
     FOUNDATION,
@@ -206,6 +207,61 @@ class Access:
         if need.key_use is None or (need.action in MENDING_OF_KEYS and caller.arn == self.decisions.administrator):
             return None
         return self.key_rules(need.key_use.key_arn)
+
+    def authorize_key(
+        self, call: AuthorizableRequest, operation: str, key: str, *, service: str, pairs: Mapping[str, str]
+    ) -> None:
+        """Raises Denied where the caller may not do this with a key of KMS through a service. A key that is not there
+        is nobody's to use."""
+        need = self._through(operation, key, service, pairs)
+        rules = self.key_rules(key)
+        if rules is None:
+            verdict = PolicyVerdict(decision=Decision.DENIED_IMPLICITLY, by="resource-based")
+        else:
+            context = _context(call, self._asked(call, []))
+            verdict = self.decisions.of_key(call.caller, need, context, rules)
+        if verdict.decision is not Decision.ALLOWED:
+            raise refused(call.caller, need, verdict)
+
+    def role_may_use_key(
+        self,
+        role_arn: str,
+        operation: str,
+        key: str,
+        *,
+        service: str,
+        pairs: Mapping[str, str],
+        context: Context = _NOTHING,
+    ) -> Decision:
+        """The decision about a key of KMS for a job under a role, which uses it through a service."""
+        role, rules = self._role(role_arn), self.key_rules(key)
+        if role is None or rules is None:
+            return Decision.DENIED_IMPLICITLY
+        asker = Caller(arn=role.arn, account=self.account, user_id=role.id, key_id="")
+        need = self._through(operation, key, service, pairs)
+        return self.decisions.of_key(asker, need, context, rules).decision
+
+    def service_may_use_key(
+        self, service: str, operation: str, key: str, *, region: str, pairs: Mapping[str, str]
+    ) -> bool:
+        """Whether the policy of a key lets a service use it in its own name, such as `logs`."""
+        rules = self.key_rules(key)
+        if rules is None:
+            return False
+        need = self._through(operation, key, service, pairs)
+        said = trust(
+            rules.policy,
+            Principal(service=f"{service}.{region}.amazonaws.com"),
+            action=need.action,
+            resources=(key,),
+            context={**of_service(service), **self.decisions.moment(), **rules.known, **need.context},
+        )
+        return said is Trust.NAMED
+
+    def _through(self, operation: str, key: str, service: str, pairs: Mapping[str, str]) -> RequiredPermission:
+        named = arns.parse(key)
+        region = named.region if named is not None else ""
+        return through_service(operation, key, account=self.account, service=service, region=region, pairs=pairs)
 
     def may_put_policy(self, call: AuthorizableRequest, rules: KeyRules) -> bool:
         """Whether the caller could put a policy on a key that has these rules."""

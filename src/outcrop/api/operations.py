@@ -154,6 +154,7 @@ def _logs() -> Table:
 
 
 def _s3() -> Table:
+    from outcrop.api.s3 import bucket_encryption
     from outcrop.api.s3 import (
         buckets as s3_buckets,
     )
@@ -180,6 +181,7 @@ def _s3() -> Table:
     )
 
     return {
+        **bucket_encryption.OPERATIONS,
         **s3_buckets.OPERATIONS,
         **s3_configuration.OPERATIONS,
         **s3_states.OPERATIONS,

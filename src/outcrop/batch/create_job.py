@@ -79,14 +79,10 @@ def _check_data(house: BatchRooms, params: Mapping[str, Any], *, job_arn: str, a
                 f"{member}: s3BucketOwner {owner} is another account than that of this installation, {account}, which "
                 "owns every bucket here. Leave it out."
             )
-    if wanted.get("s3EncryptionKeyId"):
-        raise Invalid(
-            "outputDataConfig: s3EncryptionKeyId: encryption by a key of one's own is not built in Outcrop yet; files "
-            "lie unencrypted in its home. Leave it out, and encrypt the disk."
-        )
     if asked.get("s3InputFormat", "JSONL") != "JSONL":
         raise Invalid(f"inputDataConfig: s3InputFormat {asked['s3InputFormat']} is not known. Use JSONL.")
-    data = house.data.under(params["roleArn"], source_arn=job_arn)
+    sealed_by = wanted.get("s3EncryptionKeyId", "")
+    data = house.data.under(params["roleArn"], source_arn=job_arn, kms_key_id=sealed_by)
     inputs.keys_of(data, asked["s3Uri"])
     data.check_output(wanted["s3Uri"])
 

@@ -45,7 +45,9 @@ class _Batch:
             self._form = InvocationType(document["modelInvocationType"])
             self._expires = datetime.fromisoformat(document["jobExpirationTime"])
             self._input: str = document["inputDataConfig"]["s3InputDataConfig"]["s3Uri"]
-            self._output: str = document["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
+            output = document["outputDataConfig"]["s3OutputDataConfig"]
+            self._output: str = output["s3Uri"]
+            self._sealed_by: str = output.get("s3EncryptionKeyId", "")
         self._run = RunFolder(house.settings.runs / job.id)
         self._counts = BatchCounts(total=0)
         self._noted_at = 0.0
@@ -53,7 +55,7 @@ class _Batch:
 
     def run(self) -> None:
         self._run.folder.mkdir(parents=True, exist_ok=True)
-        data = self._house.data.under(self._role, source_arn=self._job.arn)
+        data = self._house.data.under(self._role, source_arn=self._job.arn, kms_key_id=self._sealed_by)
         outputs = Outputs(data, self._output, self._job.id, self._run)
         plan = self._run.plan()
         try:

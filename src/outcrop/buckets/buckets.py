@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from anyio import to_thread
 from sqlalchemy.engine import Connection
@@ -32,6 +32,14 @@ from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, pieces_of, schema
 from outcrop.buckets.contents import Contents
 from outcrop.buckets.cors import Rule
+from outcrop.buckets.encryption import (
+    SSE_S3,
+    ContentSealing,
+    EncryptionMethod,
+    ObjectEncryption,
+    encryption_of,
+    no_envelopes,
+)
 from outcrop.buckets.expiration import Expirations
 from outcrop.buckets.grouping import Change, Grouping
 from outcrop.buckets.lifecycle import Expiry, expiry_of, rules_in_force
@@ -47,6 +55,7 @@ from outcrop.buckets.version_records import VersionRecord
 from outcrop.buckets.versions import NOTHING_TOLD, Removed
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
+from outcrop.keys.envelopes import Envelopes
 from outcrop.protocol.http import Body
 from outcrop.settings import DEFAULT_REGION
 from outcrop.store.database import alone, create_tables, reading, writing
@@ -69,15 +78,22 @@ class Buckets:
         provider: Provider = nothing_provided,
         *,
         rules_changed: Callable[[Connection], object] = lambda _connection: None,
+        envelopes: Callable[[], Envelopes] = no_envelopes,
+        seals_all: bool = False,
     ) -> None:
-        """`provider` makes the buckets that the installation provides; `rules_changed` is told, within its transaction,
-        of each change to who may use a bucket."""
+        """`provider` makes the buckets that the installation provides. `envelopes`: the data keys of what is sealed.
+
+        `rules_changed` is told, within its transaction, of each change to who may use a bucket. `seals_all`: what nobody
+        asked another encryption for is sealed by the installation's key.
+        """
+        self._seals_all = seals_all
         self._store = store
         self._clock = clock
         self._rules_changed = rules_changed
         create_tables(store.engine, schema)
         self._mounts = Mounts(store.objects.mounts_file, provider)
-        self._contents = Contents(store, clock, self._mounts)
+        self._sealing = ContentSealing(envelopes)
+        self._contents = Contents(store, clock, self._mounts, self._sealing)
         self._grouping = Grouping(store.engine)
         self._expirations = Expirations(store, clock)
         self.uploads = Uploads(store, clock, self._contents, self._grouping, self._mounts)
@@ -215,7 +231,10 @@ class Buckets:
         """Store the bytes as they arrive. On any failure, the sender's or ours, what was there before stays whole."""
         if not promise.is_small:  # else it is refused as soon when all of it is here
             await to_thread.run_sync(self._check_target, place)
-        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
+        seal = None
+        if details.encryption is not None:
+            seal = await to_thread.run_sync(self._contents.seal, details.encryption, place)
+        with refusals.full_disk_refused(), self._contents.reception(promise, seal) as reception:
             await receive(chunks, reception)
             if reception.file is not None or self._mounts.at(place.bucket) is not None:
                 return await to_thread.run_sync(self._keep, place, reception, details, conditions)
@@ -230,13 +249,48 @@ class Buckets:
         data: bytes,
         content_type: str = PLAIN.content_type,
         metadata: dict[str, str] | None = None,
+        *,
+        encryption: ObjectEncryption | None = None,
     ) -> ObjectRecord:
-        return self._put_blocks(Place(bucket, key), iter([data]), content_type, metadata)
+        """Store bytes. Without an encryption they get the one that the bucket gives to all."""
+        return self._put_blocks(Place(bucket, key), iter([data]), content_type, encryption, metadata)
 
-    def put_file(self, bucket: str, key: str, path: Path, content_type: str = PLAIN.content_type) -> ObjectRecord:
+    def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        content_type: str = PLAIN.content_type,
+        *,
+        encryption: ObjectEncryption | None = None,
+    ) -> ObjectRecord:
         """Store a copy of the file."""
         with path.open("rb") as file:
-            return self._put_blocks(Place(bucket, key), iter(lambda: file.read(BLOCK_BYTES), b""), content_type)
+            blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
+            return self._put_blocks(Place(bucket, key), blocks, content_type, encryption)
+
+    def encryption_for(self, bucket: str, asked: ObjectEncryption | None = None) -> ObjectEncryption | None:
+        """The encryption of a new object, with the ARN of its key: what is asked for, or what the bucket gives to all.
+
+        Raises KMS.NotFoundException, and NoSuchBucket where a key is to be found.
+        """
+        chosen = asked or self._default_encryption(bucket)
+        if chosen is None or chosen.method is not EncryptionMethod.KMS:
+            return chosen
+        return self._sealing.named(chosen, self.head(bucket).region)
+
+    def _default_encryption(self, bucket: str) -> ObjectEncryption | None:
+        if self._mounts.at(bucket) is not None:
+            return None
+        points = self._store.points
+        document = (
+            settings_records.setting_by_point(points, bucket, settings_records.ENCRYPTION)
+            if points.possible()
+            else self.setting(bucket, settings_records.ENCRYPTION)
+        )
+        if document is None:
+            return SSE_S3 if self._seals_all else None
+        return encryption_of(document)
 
     def find(self, bucket: str, key: str, version: str | None = None) -> ObjectRecord:
         """The object, or one of its versions. Raises NoSuchBucket, NoSuchKey, NoSuchVersion, and MethodNotAllowed for a
@@ -297,6 +351,10 @@ class Buckets:
         """The object as a file, to be read only. Open it soon: it is removed minutes after its object is."""
         return self._contents.path(record)
 
+    def open(self, record: ObjectRecord) -> BinaryIO:
+        """The object as a file of Python's, to be read and sought in; nothing of what is sealed is written in clear."""
+        return self._contents.open(record)
+
     def path_of(self, bucket: str, key: str) -> Path:
         """`path` of the object that is there now."""
         return self.path(self.find(bucket, key))
@@ -338,21 +396,28 @@ class Buckets:
         conditions: Conditions = UNCONDITIONAL,
         version: str | None = None,
         read: Callable[[ObjectRecord], object] = lambda _source: None,
+        source_key: bytes = b"",
     ) -> ObjectRecord:
         """A second row for the same file, `details` made of the source's. A checksum of another kind is taken anew.
 
-        `version`: that of the source; None: its newest. `read` is told the object that was read.
+        What is sealed, before or behind, is read and sealed anew: no two objects share a data key. `source_key` is the
+        caller's own, for a source that was put with it. `version`: that of the source; None: its newest. `read` is told
+        the object that was read.
         """
         names.check_key(target.key)
-        found = self.find(*source, version)
-        if self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None:
+        found = _with_key(self.find(*source, version), source_key)
+        made = details(found.details)
+        elsewhere = self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None
+        if elsewhere or found.details.encryption is not None or made.encryption is not None:
             conditional.check_source(found, source_conditions, now=self._clock.now())
             read(found)
-            promise = Promise(algorithm=algorithm)
-            with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
+            self._check_target(target)
+            kept = algorithm or (None if elsewhere or found.checksum is None else found.checksum.algorithm)
+            seal = self._contents.seal(made.encryption, target)
+            with refusals.full_disk_refused(), self._contents.reception(Promise(algorithm=kept), seal) as reception:
                 for block in self._contents.blocks(found):
                     reception.write(block)
-                return self._keep(target, reception, details(found.details), conditions)
+                return self._keep(target, reception, made, conditions)
         self._contents.check(found)
         checksum = self._checksum_for_copy(found, algorithm)
         with writing(self._store.engine) as connection:
@@ -468,13 +533,20 @@ class Buckets:
         return sweeping.sweep_leftovers(self._store, self._clock.now())
 
     def _put_blocks(
-        self, place: Place, blocks: Iterator[bytes], content_type: str, metadata: dict[str, str] | None = None
+        self,
+        place: Place,
+        blocks: Iterator[bytes],
+        content_type: str,
+        encryption: ObjectEncryption | None,
+        metadata: dict[str, str] | None = None,
     ) -> ObjectRecord:
         self._check_target(place)
-        with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED) as reception:
+        encryption = encryption or self.encryption_for(place.bucket)
+        seal = self._contents.seal(encryption, place)
+        details = Details(content_type=content_type, metadata=metadata or {}, encryption=encryption)
+        with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED, seal) as reception:
             for block in blocks:
                 reception.write(block)
-            details = Details(content_type=content_type, metadata=metadata or {})
             return self._keep(place, reception, details, UNCONDITIONAL)
 
     def _check_target(self, place: Place) -> None:
@@ -526,6 +598,13 @@ class Buckets:
         if algorithm is None or (source.checksum is not None and source.checksum.algorithm is algorithm):
             return source.checksum
         return checksums.of_blocks(algorithm, self._contents.blocks(source))
+
+
+def _with_key(record: ObjectRecord, customer_key: bytes) -> ObjectRecord:
+    encryption = record.details.encryption
+    if encryption is None or not customer_key:
+        return record
+    return replace(record, details=replace(record.details, encryption=replace(encryption, customer_key=customer_key)))
 
 
 def _required(connection: Connection, bucket: str) -> BucketRecord:

@@ -19,6 +19,9 @@ from anyio import CancelScope
 from outcrop.buckets import checksums, refusals
 from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.content_records import SMALL_BYTES
+from outcrop.buckets.encryption import ContentSeal
+from outcrop.keys import sealed_content
+from outcrop.keys.sealed_content import Sealing
 from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
@@ -53,8 +56,13 @@ NOTHING_PROMISED = Promise()
 class Reception:
     """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
-    def __init__(self, files: ObjectFiles, promise: Promise, writers: Executor) -> None:
-        """`writers` hash and write what is not small: neither holds the interpreter's lock."""
+    def __init__(
+        self, files: ObjectFiles, promise: Promise, writers: Executor, seal: ContentSeal | None = None
+    ) -> None:
+        """`writers` hash and write what is not small: neither holds the interpreter's lock.
+
+        `seal`: what is kept is sealed with it, and nothing of it is written in clear.
+        """
         self.size = 0
         self.writers = writers
         self.file: IncomingFile | None = None
@@ -62,7 +70,11 @@ class Reception:
         self._promise = promise
         self._small = bytearray()
         self._drawn = secrets.token_hex(32)
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._seal = seal
+        self._sealing: Sealing | None = None
+        # An entity tag that says nothing of the plaintext needs no digest of it, which costs more than all the rest.
+        no_md5 = seal is not None and seal.hides_digests and promise.content_md5 is None
+        self._md5 = None if no_md5 else hashlib.md5(usedforsecurity=False)
         self._sha256 = None if promise.sha256 is None else hashlib.sha256()
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
         self._opened = ExitStack()
@@ -75,16 +87,23 @@ class Reception:
 
     @property
     def digest(self) -> str:
-        """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random."""
-        return self._drawn if self._sha256 is None else self._sha256.hexdigest()
+        """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random.
+
+        What is sealed has a drawn one: whoever sees names alone must not learn what is behind them.
+        """
+        if self._sha256 is None or self._seal is not None:
+            return self._drawn
+        return self._sha256.hexdigest()
 
     @property
     def small(self) -> bytes:
-        """All of it, when there is no file."""
-        return bytes(self._small)
+        """All of it as it is kept, when there is no file."""
+        return bytes(self._small) if self._seal is None else sealed_content.seal(self._small, self._seal.data_key)
 
     @property
     def etag(self) -> str:
+        if self._md5 is None or (self._seal is not None and self._seal.hides_digests):
+            return self._drawn[:32]  # as at Amazon: of 32 digits, and no MD5
         return self._md5.hexdigest()
 
     @property
@@ -100,7 +119,7 @@ class Reception:
             self._small += b"".join(pieces)
             return
         if self._small:
-            pieces = (self.small, *pieces)
+            pieces = (bytes(self._small), *pieces)
             self.size, self._small = 0, bytearray()
         self._store(pieces)
         self._hash(pieces)
@@ -110,15 +129,20 @@ class Reception:
         if self.file is None:
             # Of little a SHA-256 costs nothing, and equal contents share a row.
             self._sha256 = hashlib.sha256()
-            self._hash([self.small])
-        checksums.check_md5(self._promise.content_md5, self._md5.digest())
+            self._hash([bytes(self._small)])
+        if self._md5 is not None:
+            checksums.check_md5(self._promise.content_md5, self._md5.digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
             checksums.check_value(checksum, self._promise.checksum or in_trailer)
-        if self._promise.sha256 is not None and self._promise.sha256 != self.digest:
-            raise refusals.payload_mismatch(str(self._promise.sha256), self.digest)
+        if self._promise.sha256 is not None and self._sha256 is not None:
+            computed = self._sha256.hexdigest()
+            if self._promise.sha256 != computed:
+                raise refusals.payload_mismatch(self._promise.sha256, computed)
         if self.file is not None:
+            if self._sealing is not None:
+                self.file.write(self._sealing.finish())
             self.file.settle()
 
     def _store(self, pieces: Sequence[bytes]) -> None:
@@ -128,7 +152,13 @@ class Reception:
             raise refusals.entity_too_large(MAX_SINGLE_BYTES)
         if self.file is None:
             self.file = self._opened.enter_context(self._files.incoming())
-        self.file.write(*pieces)
+            if self._seal is not None:
+                self._sealing = Sealing(self._seal.data_key)
+                self.file.write(self._sealing.head)
+        if self._sealing is not None:
+            self.file.write(self._sealing.update(*pieces))
+        else:
+            self.file.write(*pieces)
 
     def _hash(self, pieces: Sequence[bytes]) -> None:
         for running in (self._md5, self._sha256, self._checksum):

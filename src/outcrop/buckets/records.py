@@ -5,7 +5,7 @@ letters. Every function takes an open connection: which rows change together is 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Dialect
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.content_records import checksum_stored, note_unwanted, schema
+from outcrop.buckets.encryption import ObjectEncryption
 from outcrop.buckets.settings_records import VERSIONING, bucket_settings
 from outcrop.store.database import UtcTime
 from outcrop.store.point_reads import PointReads
@@ -121,6 +122,17 @@ class Details:
     tags: dict[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     "Kept and told; every class of it is on the same disk."
+    encryption: ObjectEncryption | None = None
+    "How its contents are sealed; None: they are not."
+
+    def columns(self) -> dict[str, Any]:
+        """As a row keeps them."""
+        return vars(self) | {"encryption": self.encryption and self.encryption.document()}
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Details":
+        sealed = stored.get("encryption")
+        return cls(**stored) if sealed is None else cls(**{**stored, "encryption": ObjectEncryption.of(sealed)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +217,7 @@ def put_object(connection: Connection, record: ObjectRecord, *, replaces: Object
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
     """Change the details of an object; its bytes stay the same."""
     here = (objects.c.bucket == record.bucket) & (objects.c.key == record.key)
-    connection.execute(sql.update(objects).where(here).values(details=asdict(details)))
+    connection.execute(sql.update(objects).where(here).values(details=details.columns()))
 
 
 def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime) -> None:
@@ -232,7 +244,7 @@ def objects_from(
 
 
 def add_upload(connection: Connection, upload: UploadRecord) -> None:
-    connection.execute(sql.insert(_uploads).values(asdict(upload)))
+    connection.execute(sql.insert(_uploads).values({**vars(upload), "details": upload.details.columns()}))
 
 
 def upload_with(connection: Connection, upload_id: str) -> UploadRecord | None:
@@ -289,7 +301,7 @@ def names_content(connection: Connection, digest: str) -> bool:
 
 def columns_of(record: ObjectRecord) -> dict[str, Any]:
     """The row of an object."""
-    row = _columns_of(record) | {"details": vars(record.details)}
+    row = _columns_of(record) | {"details": record.details.columns()}
     del row["versioning"]
     return row
 
@@ -301,13 +313,13 @@ def _columns_of(record: ObjectRecord | PartRecord) -> dict[str, Any]:
 
 def object_of(row: Mapping[str, Any]) -> ObjectRecord:
     """The object that a row stands for."""
-    parsed = {"details": Details(**row["details"]), "checksum": checksum_stored(row["checksum"])}
+    parsed = {"details": Details.of(row["details"]), "checksum": checksum_stored(row["checksum"])}
     return ObjectRecord(**{**row, **parsed})
 
 
 def _upload(row: Mapping[str, Any]) -> UploadRecord:
     parsed = {
-        "details": Details(**row["details"]),
+        "details": Details.of(row["details"]),
         "algorithm": row["algorithm"] and Algorithm(row["algorithm"]),
         "checksum_type": row["checksum_type"] and ChecksumType(row["checksum_type"]),
     }

@@ -244,3 +244,12 @@ def full_disk_refused() -> Iterator[None]:
         yield
     except DiskFull as error:
         raise ServiceRefusal("InsufficientStorage", error.message, http_status=507) from error
+
+
+@contextmanager
+def key_refused() -> Iterator[None]:
+    """Turn the refusals of KMS into S3's, which puts KMS before their codes: KMS.DisabledException."""
+    try:
+        yield
+    except ServiceRefusal as refused:
+        raise ServiceRefusal(f"KMS.{refused.code}", refused.message, http_status=400) from refused

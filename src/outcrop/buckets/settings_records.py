@@ -15,6 +15,8 @@ POLICY = "policy"
 VERSIONING = "versioning"
 PUBLIC_ACCESS = "public access"
 LIFECYCLE = "lifecycle"
+ENCRYPTION = "encryption"
+BLOCKED_ENCRYPTION = "blocked encryption"
 
 bucket_settings = sql.Table(
     "bucket_settings",

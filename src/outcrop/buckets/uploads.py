@@ -18,6 +18,7 @@ from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, digest_of_pieces, put_pieces
 from outcrop.buckets.contents import Contents
+from outcrop.buckets.encryption import ContentSeal
 from outcrop.buckets.grouping import Grouping
 from outcrop.buckets.mounted import Mounted
 from outcrop.buckets.mounts import Mounts
@@ -102,14 +103,27 @@ class Uploads:
             return _required(connection, place, upload_id)
 
     async def put_part(
-        self, place: Place, upload_id: str, number: int, chunks: AsyncIterator[bytes], promise: Promise
+        self,
+        place: Place,
+        upload_id: str,
+        number: int,
+        chunks: AsyncIterator[bytes],
+        promise: Promise,
+        *,
+        customer_key: bytes = b"",
     ) -> PartRecord:
-        """Store one part as it arrives; a part sent again replaces the one before."""
+        """Store one part as it arrives; a part sent again replaces the one before.
+
+        `customer_key`: the caller's own, for an upload that was begun with one.
+        """
         upload = self._found_at_once(place, upload_id)
         if upload is None:
             upload = await to_thread.run_sync(self.find, place, upload_id)
         promise = _promise_for(upload, number, promise)
-        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
+        seal = None
+        if upload.details.encryption is not None:
+            seal = await to_thread.run_sync(self._seal, upload, customer_key)
+        with refusals.full_disk_refused(), self._contents.reception(promise, seal) as reception:
             await receive(chunks, reception)
             return await to_thread.run_sync(self._keep_part, upload, number, reception)
 
@@ -120,11 +134,14 @@ class Uploads:
         number: int,
         source: ObjectRecord,
         stretch: Stretch,
+        *,
+        customer_key: bytes = b"",
     ) -> PartRecord:
         """Make a part of a stretch of an object."""
         upload = self.find(place, upload_id)
         promise = _promise_for(upload, number, Promise())
-        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
+        seal = self._seal(upload, customer_key)
+        with refusals.full_disk_refused(), self._contents.reception(promise, seal) as reception:
             for block in self._contents.blocks(source, stretch):
                 reception.write(block)
             return self._keep_part(upload, number, reception)
@@ -185,6 +202,13 @@ class Uploads:
         upload = records.upload_by_point(points, upload_id) if points.possible() else None
         return upload if upload is not None and (upload.bucket, upload.key) == place else None
 
+    def _seal(self, upload: UploadRecord, customer_key: bytes) -> ContentSeal | None:
+        """The seal of one part: each has a data key of its own."""
+        asked = upload.details.encryption
+        if asked is not None and customer_key:
+            asked = replace(asked, customer_key=customer_key)
+        return self._contents.seal(asked, Place(upload.bucket, upload.key))
+
     def _keep_part(self, upload: UploadRecord, number: int, reception: Reception) -> PartRecord:
         reception.settle()
 
@@ -218,7 +242,10 @@ class Uploads:
         taken = checksum_of(upload, parts)
         _check_whole(whole, upload, taken, sum(part.size for part in parts))
         for part in parts:
-            self._contents.check_part(part.digest, part.size, of=f"s3://{place.bucket}/{place.key}")
+            is_sealed = upload.details.encryption is not None
+            self._contents.check_part(
+                part.digest, part.size, of=f"s3://{place.bucket}/{place.key}", is_sealed=is_sealed
+            )
         mounted = self._mounts.mounted(place.bucket)  # in what is provided no upload begins
         if mounted is not None:
             return self._finish_there(mounted, upload, parts, conditions)

@@ -102,7 +102,7 @@ def change_details_of_version(connection: Connection, found: VersionRecord, deta
         & (_versions.c.key == found.object.key)
         & (_versions.c.rank == found.rank)
     )
-    connection.execute(sql.update(_versions).where(here).values(details=vars(details)))
+    connection.execute(sql.update(_versions).where(here).values(details=details.columns()))
 
 
 def has_versions(connection: Connection, bucket: str) -> bool:

@@ -74,13 +74,22 @@ def up(
     tls_cert: Annotated[
         Path | None, Parameter(name="--tls-cert", help="Speak TLS, with this certificate and its chain (PEM).")
     ] = None,
-    tls_key: Annotated[Path | None, Parameter(name="--tls-key", help="The key of that certificate (PEM, PKCS #8).")] = None,
+    tls_key: Annotated[
+        Path | None, Parameter(name="--tls-key", help="The key of that certificate (PEM, PKCS #8).")
+    ] = None,
     tls_ca: Annotated[
         Path | None, Parameter(name="--tls-ca", help="The authority of that certificate, where clients do not know it.")
     ] = None,
+    seal_buckets: Annotated[
+        bool, Parameter(name="--seal-buckets", negative="", help="Seal objects for which nobody names another key.")
+    ] = False,
 ) -> int:
     """Start everything on this machine, and keep it running until Ctrl-C."""
-    settings = with_tls(settings_of.read(home=home, host=host, port=port), own=tls, cert=tls_cert, key=tls_key, ca=tls_ca)
+    settings = with_tls(
+        settings_of.read(home=home, host=host, port=port), own=tls, cert=tls_cert, key=tls_key, ca=tls_ca
+    )
+    if seal_buckets:
+        settings = replace(settings, seal_buckets=True)
     with_console = console and settings.console
     if with_console:
         settings = with_console_port(settings, console_port)

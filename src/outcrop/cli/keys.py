@@ -18,10 +18,11 @@ from outcrop.errors import Invalid, MachineTrouble
 from outcrop.house import House
 from outcrop.keys import root_key
 from outcrop.keys.root_key import Sealer
+from outcrop.private import NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND
 from outcrop.settings import Settings
 
 app = App(name="keys", help="Change the root key, which everything secret is sealed with.")
-NEW_KEY, NEW_COMMAND = "OUTCROP_NEW_ROOT_KEY", "OUTCROP_NEW_ROOT_KEY_COMMAND"
+NEW_KEY, NEW_COMMAND = NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND
 
 
 @app.command

@@ -218,6 +218,8 @@ class Supervisor:
         return {"console": self._settings.console_endpoint} if self._console else {}
 
     def _child(self, name: str) -> Child:
+        from outcrop.keys import root_key
+
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
         module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
@@ -231,7 +233,12 @@ class Supervisor:
             module,
             arguments,
             log=settings.logs / f"{name}.log",
-            environment=(preloading.training_environment() if heavy else {}) | _tls_variables(settings),
+            environment={
+                **(preloading.training_environment() if heavy else {}),
+                **({} if name == _CONSOLE else root_key.variables(settings)),  # the console opens no database
+                **({"OUTCROP_SEAL_BUCKETS": "1"} if settings.seal_buckets else {}),
+                **_tls_variables(settings),
+            },
             fork_server=preloading.socket_for(settings, "worker") if heavy else None,
             is_ready=self._readiness(name),
         )

@@ -22,7 +22,9 @@ def with_tls(
     cert, key, ca = cert or settings.tls_cert, key or settings.tls_key, ca or settings.tls_ca
     own = own or (settings.tls and cert is None)
     if (cert is None) != (key is None) or (ca is not None and cert is None):
-        raise MachineTrouble("--tls-cert and --tls-key belong together, and --tls-ca to both. Give the files of a pair.")
+        raise MachineTrouble(
+            "--tls-cert and --tls-key belong together, and --tls-ca to both. Give the files of a pair."
+        )
     if own and cert is not None:
         raise MachineTrouble("--tls makes a certificate, and --tls-cert names one. Give one of them.")
     if cert is not None and key is not None:

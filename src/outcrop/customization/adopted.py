@@ -20,7 +20,7 @@ from outcrop.catalog.model_folder import check_folder
 from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.jobs.running import RunningJob
-from outcrop.json_files import FileProblem, JsonText, Members, optional, read
+from outcrop.json_files import MOST_BYTES, FileProblem, JsonText, Members, content, optional, read, read_bytes
 from outcrop.network import facts, headers, parity_file, shape_check, vocabulary
 from outcrop.network.adapters.method import CONFIG_FILE, WEIGHTS_FILE, LoRA, has_adapter, read_adapter
 from outcrop.probe import launch
@@ -152,13 +152,18 @@ def _adapter(folder: Path, catalog: Catalog, asked: str | None) -> Adopted:
 def _base_of_adapter(folder: Path, catalog: Catalog, asked: str | None) -> BaseModel:
     if asked is not None:
         return catalog.usable(asked)
-    return demand_base(folder / CONFIG_FILE, catalog, called=str(folder / CONFIG_FILE))
+    called = str(folder / CONFIG_FILE)
+    try:
+        config = content(folder / CONFIG_FILE, most_bytes=MOST_BYTES, name=called)
+    except FileProblem as problem:
+        raise Invalid(f"{problem}. Save the adapter again with save_pretrained.") from problem
+    return demand_base(config, catalog, called=called)
 
 
-def demand_base(config: Path, catalog: Catalog, *, called: str) -> BaseModel:
+def demand_base(config: bytes, catalog: Catalog, *, called: str) -> BaseModel:
     """The entry that an adapter's configuration names as its base. Raises Invalid, which says how to bring it here."""
     try:
-        named = read(config, _BASE_NAMED, name=called).get("base_model_name_or_path")
+        named = read_bytes(config, _BASE_NAMED, name=called).get("base_model_name_or_path")
     except FileProblem as problem:
         raise Invalid(f"{problem}. Save the adapter again with save_pretrained.") from problem
     if not named:

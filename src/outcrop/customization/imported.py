@@ -154,9 +154,9 @@ def _is_checkpoint(data: RoleData, uri: str) -> bool:
 
 
 def _manifest(data: RoleData, uri: str) -> dict[str, Any]:
-    path = data.open(f"{uri}/{MANIFEST}")
+    content = data.read(f"{uri}/{MANIFEST}")
     try:
-        return read_manifest(path)
+        return read_manifest(content)
     except FileProblem as problem:
         raise Invalid(
             f"{uri}/{MANIFEST}: not what a customization job writes ({problem}). Name a folder under checkpoints/ of a "

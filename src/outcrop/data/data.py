@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from outcrop import arn as arns
 from outcrop.access.access import BEDROCK, Access
 from outcrop.access.policies.evaluation import Decision
 from outcrop.buckets.buckets import Buckets
+from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption
 from outcrop.buckets.names import Place, parse_s3_uri
 from outcrop.buckets.records import ObjectRecord
 from outcrop.data import fetching
@@ -39,6 +41,8 @@ class RoleData:
     source_arn: str
     "ARN of what the role is taken on for; trust policies may ask for it as aws:SourceArn."
     service: str
+    kms_key_id: str = ""
+    "The key of KMS that seals what is put; empty: the bucket decides."
 
     def find(self, uri: str) -> ObjectRecord:
         """The object on record, its bytes known to be there. Raises Invalid where it is not, or may not be read."""
@@ -47,14 +51,20 @@ class RoleData:
         with _told(_READ, "s3:GetObject", place):
             self._check("s3:GetObject", _arn_of(place))
             record = self.buckets.find(*place)
+            self._check_key("Decrypt", record.details.encryption, place)
             self.buckets.check(record)
             return record
 
-    def open(self, uri: str) -> Path:
-        """The object as a file, to be read only, and soon: see `Buckets.path`. Raises Invalid, as `find`."""
+    def open(self, uri: str) -> BinaryIO:
+        """The object as a file, to be read only; what is sealed is opened as it is read. Raises Invalid, as `find`."""
         record = self.find(uri)
         with _told(_READ, "s3:GetObject", Place(record.bucket, record.key)):
-            return self.buckets.path(record)
+            return self.buckets.open(record)
+
+    def read(self, uri: str) -> bytes:
+        """All bytes of a small object. Raises Invalid, as `find`."""
+        with self.open(uri) as file:
+            return file.read()
 
     def list_objects(self, uri: str) -> Iterator[ObjectRecord]:
         """Every object whose key begins with that of `uri`, in order. Raises Invalid where they may not be listed."""
@@ -92,13 +102,13 @@ class RoleData:
 
     def put(self, uri: str, content: bytes, *, content_type: str) -> None:
         """Write an object. Raises Refusal."""
-        place = self._writable(uri)
-        self.buckets.put_bytes(*place, content, content_type=content_type)
+        place, encryption = self._writable(uri)
+        self.buckets.put_bytes(*place, content, content_type=content_type, encryption=encryption)
 
     def put_file(self, uri: str, file: Path, *, content_type: str) -> None:
         """Write a file as an object; it may be larger than memory. Raises Refusal."""
-        place = self._writable(uri)
-        self.buckets.put_file(*place, file, content_type=content_type)
+        place, encryption = self._writable(uri)
+        self.buckets.put_file(*place, file, content_type=content_type, encryption=encryption)
 
     def check_output(self, uri: str) -> None:
         """Raises Invalid when results could not be written below `uri`: a probe is put there and taken away."""
@@ -107,7 +117,8 @@ class RoleData:
         self.check_role()
         with _told(_WRITE, "s3:PutObject", probe):
             self._check("s3:PutObject", _arn_of(probe))
-            self.buckets.put_bytes(*probe, b"", content_type="text/plain")
+            encryption = self._encryption(probe)
+            self.buckets.put_bytes(*probe, b"", content_type="text/plain", encryption=encryption)
             self.buckets.remove(*probe)  # the service's own: roles that write results seldom may delete
 
     def remove(self, uri: str) -> None:
@@ -125,12 +136,40 @@ class RoleData:
         except Invalid as refused:
             raise Invalid(f"Could not assume provided IAM role. ({refused.message})") from refused
 
-    def _writable(self, uri: str) -> Place:
+    def _writable(self, uri: str) -> tuple[Place, ObjectEncryption | None]:
+        """The place of an object to be put, and its encryption. Raises Invalid where it may not be put."""
         place = parse_s3_uri(uri)
         self.check_role()
         with _told(_WRITE, "s3:PutObject", place):
             self._check("s3:PutObject", _arn_of(place))
-        return place
+            return place, self._encryption(place)
+
+    def _encryption(self, place: Place) -> ObjectEncryption | None:
+        """The encryption of an object to be put. Raises Refusal where the role may not use the key."""
+        asked = ObjectEncryption(method=EncryptionMethod.KMS, key_arn=self.kms_key_id) if self.kms_key_id else None
+        encryption = self.buckets.encryption_for(place.bucket, asked)
+        self._check_key("GenerateDataKey", encryption, place)
+        return encryption
+
+    def _check_key(self, operation: str, encryption: ObjectEncryption | None, place: Place) -> None:
+        """Raises Invalid when the key's policy, its grants and the role's policies do not let the role use it."""
+        if encryption is None or encryption.method is EncryptionMethod.S3:
+            return
+        if encryption.method is EncryptionMethod.CUSTOMER:
+            raise Invalid(
+                f"s3://{place.bucket}/{place.key} is encrypted with a key of the caller (SSE-C), which no job has. Put "
+                "the object with SSE-S3 or SSE-KMS."
+            )
+        verdict = self.access.role_may_use_key(
+            self.role_arn,
+            operation,
+            encryption.key_arn,
+            service="s3",
+            pairs=encryption.context(place),
+            context=_INSIDE,
+        )
+        if verdict is not Decision.ALLOWED:
+            raise Invalid(f"the role {self.role_arn} does not allow kms:{operation} on {encryption.key_arn}")
 
     def _copy(self, uri: str, file: Path) -> None:
         record = self.find(uri)
@@ -153,10 +192,18 @@ class Data:
     access: Access
     buckets: Buckets
 
-    def under(self, role_arn: str, *, source_arn: str, service: str = BEDROCK) -> RoleData:
-        """Objects as this role may use them, for what `source_arn` names. Raises Invalid, see `check_role`."""
+    def under(self, role_arn: str, *, source_arn: str, service: str = BEDROCK, kms_key_id: str = "") -> RoleData:
+        """Objects as this role may use them, for what `source_arn` names. Raises Invalid, see `check_role`.
+
+        `kms_key_id` seals what is put.
+        """
         found = RoleData(
-            access=self.access, buckets=self.buckets, role_arn=role_arn, source_arn=source_arn, service=service
+            access=self.access,
+            buckets=self.buckets,
+            role_arn=role_arn,
+            source_arn=source_arn,
+            service=service,
+            kms_key_id=kms_key_id,
         )
         found.check_role()
         return found

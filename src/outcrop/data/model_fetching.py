@@ -80,8 +80,8 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def read_small(data: RoleData, record: ObjectRecord, *, most_bytes: int = 16 << 20) -> Path:
-    """A small file of the model, to be read at once. Raises Invalid for one that is too large."""
+def read_small(data: RoleData, record: ObjectRecord, *, most_bytes: int = 16 << 20) -> bytes:
+    """A small file of the model. Raises Invalid for one that is too large."""
     if record.size > most_bytes:
         raise Invalid(f"{record.key}: {record.size:,} bytes are more than such a file has. Put the right file there.")
-    return data.open(f"s3://{record.bucket}/{record.key}")
+    return data.read(f"s3://{record.bucket}/{record.key}")

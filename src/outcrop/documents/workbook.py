@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 from outcrop.documents.section import BadDocument, Section, Unread, absent
 from outcrop.documents.table_rows import sections_of_rows
 from outcrop.documents.workbook_process import CPU_S, MOST_BYTES
+from outcrop.machine.environment import inherited
 
 
 def read_workbook(path: Path) -> Iterator[Section | Unread]:
@@ -61,7 +62,7 @@ class _Sheet:
 @contextmanager
 def _messages(path: Path) -> Iterator[Iterator[dict[str, Any]]]:
     command = [sys.executable, "-m", "outcrop.documents.workbook_process", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=inherited())
     try:
         yield _read(process, path)
     finally:

@@ -10,6 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from outcrop.machine.environment import inherited
 from outcrop.machine.processes import die_with_parent
 
 SERVE = """
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def variables() -> dict[str, str]:
     """The environment variables of this process that another Python may have."""
-    return {name: value for name, value in os.environ.items() if name not in _OURS}
+    return {name: value for name, value in inherited().items() if name not in _OURS}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,16 @@ from typing import Any
 from anyio import to_thread
 
 from outcrop.guardrails import grounding, models
-from outcrop.guardrails.assessment import Applied, Assessment, GuardOutcome, ToldFilter, ToldGrounding, ToldTopic, TextUnits, units
+from outcrop.guardrails.assessment import (
+    Applied,
+    Assessment,
+    GuardOutcome,
+    TextUnits,
+    ToldFilter,
+    ToldGrounding,
+    ToldTopic,
+    units,
+)
 from outcrop.guardrails.entities import BY_MODEL, MATCHERS
 from outcrop.guardrails.expressions import matcher_of
 from outcrop.guardrails.matching import Action, FoundPlace, Side, TextRule, masked, scan

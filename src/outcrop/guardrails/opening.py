@@ -7,8 +7,8 @@ from typing import Protocol
 
 from outcrop.clock import Clock
 from outcrop.guardrails.guard import Guard
-from outcrop.guardrails.models import Closeness, Judge, GuardModelRooms, encoder_named, judge_named
-from outcrop.guardrails.records import GuardrailVersion, Guardrails
+from outcrop.guardrails.models import Closeness, GuardModelRooms, Judge, encoder_named, judge_named
+from outcrop.guardrails.records import Guardrails, GuardrailVersion
 from outcrop.settings import Settings
 
 _MOST_OPEN = 64

@@ -50,6 +50,8 @@ class KmsKey:
     deletion_at: datetime | None
     waiting_days: int | None
     "The days between the request to delete it and the deletion."
+    manager: str
+    "CUSTOMER; AWS for a key that a service has in the account."
 
     @property
     def account(self) -> str:
@@ -75,6 +77,7 @@ class KmsKey:
                 next_rotation=_optional(document, "nextRotation", datetime.fromisoformat),
                 deletion_at=_optional(document, "deletionAt", datetime.fromisoformat),
                 waiting_days=_optional(document, "waitingDays", int),
+                manager=str(document.get("manager", "CUSTOMER")),
             )
 
 

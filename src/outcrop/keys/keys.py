@@ -8,11 +8,12 @@ Who may do so is asked elsewhere. Material lies in the database sealed by the ro
 used. A key whose deletion is due is not found from that moment on, whether it was swept away already or not.
 """
 
+import secrets
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
@@ -20,9 +21,10 @@ from outcrop.keys import ciphertext, refusals, signing
 from outcrop.keys.ciphertext import BlobHead
 from outcrop.keys.key import ALIAS, KEY, TARGET, KeyState, KmsKey, find_key, key_arn
 from outcrop.keys.records import KeyMaterial, KmsRecords
-from outcrop.keys.root_key import Sealer
+from outcrop.keys.root_key import KEY_BYTES, Sealer
 from outcrop.keys.specs import KeySpec, KeyUsage
 from outcrop.store.changing import Change, change
+from outcrop.store.database import alone, writing
 from outcrop.store.resources import Page, Resource, Row
 from outcrop.store.store import Store
 
@@ -33,6 +35,10 @@ MOST_ROTATIONS = 25
 ROTATION_DAYS = 365
 WAITING_DAYS = 30
 _WAITING = range(7, 31)
+CUSTOMER, AWS = "CUSTOMER", "AWS"
+"Who manages a key."
+_INSTALLATION = "installation"
+"Stands where material has the ARN of its key."
 _AUTOMATIC, _ON_DEMAND = "AUTOMATIC", "ON_DEMAND"
 
 
@@ -42,6 +48,13 @@ class Decrypted:
 
     plaintext: bytes
     material_id: str
+
+
+class InstallationMaterial(NamedTuple):
+    """One material of the installation's own key, which seals what no key of KMS was named for."""
+
+    id: str
+    plaintext: bytes
 
 
 class Keys:
@@ -64,6 +77,7 @@ class Keys:
         description: str,
         policy: str,
         tags: Mapping[str, str],
+        manager: str = CUSTOMER,
     ) -> KmsKey:
         """A new enabled key with its first material. Raises LimitExceededException."""
         now, key_id = self.clock.now(), str(uuid.uuid4())
@@ -72,7 +86,7 @@ class Keys:
         material = self._material(arn, 0, made, made_by="")
         document: dict[str, Any] = {
             "spec": spec.name, "usage": usage, "description": description, "policy": policy,
-            "materialId": material.id,
+            "materialId": material.id, "manager": manager,
         }  # fmt: skip
         row = Resource(
             arn=arn, kind=KEY, region=region, name=key_id, status=KeyState.ENABLED, created=now, updated=now,
@@ -227,6 +241,27 @@ class Keys:
         if not key.spec.is_asymmetric:
             raise refusals.unsupported(f"{key.arn} is no asymmetric key, so it has no public key.")
         return signing.public_key(self._opened(key, key.material_id))
+
+    def installation_material(self, material_id: str = "") -> InstallationMaterial | None:
+        """The material with this id; without one, the material that seals now, made at its first use.
+
+        It is no key of KMS: nobody lists, disables or deletes it. None where there is none with this id.
+        """
+        if material_id:
+            found = self.records.material(_INSTALLATION, material_id)
+        else:
+            found = next(iter(self.records.materials(_INSTALLATION)), None) or self._made_for_installation()
+        return None if found is None else InstallationMaterial(found.id, self._unsealed(found))
+
+    def _made_for_installation(self) -> KeyMaterial:
+        with writing(self.store.engine) as connection:
+            alone(connection, _INSTALLATION)
+            present = self.records.materials(_INSTALLATION)  # another process may have been faster
+            if present:
+                return present[0]
+            made = self._material(_INSTALLATION, 0, secrets.token_bytes(KEY_BYTES), made_by="")
+            self.records.add_material(made)
+            return made
 
     def reseal(self, new: Sealer) -> int:
         """Seal all material with another root key; returns how many. The caller has a transaction open."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from outcrop import private
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
 
@@ -23,7 +24,7 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 _FILE, _NEXT = "service.key", "service.key.next"
 _PATIENCE_S = 60.0
-_VARIABLE, _COMMAND = "OUTCROP_ROOT_KEY", "OUTCROP_ROOT_KEY_COMMAND"
+_VARIABLE, _COMMAND = private.ROOT_KEY, private.ROOT_KEY_COMMAND
 
 
 class Sealer:
@@ -54,6 +55,12 @@ class Sealer:
 
 def key_file(keys: Path) -> Path:
     return keys / _FILE
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment variables by which a process that opens the database gets the root key, and no other does."""
+    given = {_VARIABLE: settings.root_key, _COMMAND: settings.root_key_command}
+    return {name: value for name, value in given.items() if value}
 
 
 def origin(settings: Settings) -> str:

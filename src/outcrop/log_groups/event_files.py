@@ -4,7 +4,8 @@
     00000000000000031250.log    begun when the one before had 4 MB, or a new day; the older one ends with a seal
     lock                        held by whoever writes, in whichever process
 
-A block has a head (length, checksum, number of its first event, first and last time) and its events as JSON. A writer
+A block has a head (length, checksum, number of its first event, first and last time) and its events as JSON; of a group
+with a key, the JSON is a sealed content, and the head is in clear: numbers and times are not what is secret. A writer
 that is killed leaves a torn block: readers stop before it, and the next writer cuts it off. A batch is on the disk
 before `append` returns. A seal sums its file up, so that nobody reads a file to learn which times it holds.
 
@@ -27,6 +28,9 @@ from zlib import crc32
 
 import orjson
 
+from outcrop.keys import sealed_content
+from outcrop.keys.envelopes import DataKey
+from outcrop.keys.sealed_content import OpenKey
 from outcrop.log_groups.events import OVERHEAD_BYTES, KeptEvent, LogEvent, size_of
 from outcrop.store.database import DiskFull, microseconds
 
@@ -34,7 +38,7 @@ FILE_BYTES = 4 << 20
 "A file that is as large is sealed, and another begun."
 _DAY_US = 86_400_000_000
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_EVENTS, _SEAL = b"EVTS", b"SEAL"
+_EVENTS, _SEALED_EVENTS, _SEAL = b"EVTS", b"EVTX", b"SEAL"
 _HEAD = struct.Struct(">4sIIqqqqqq")
 "Kind, bytes of the payload, checksum of all behind it; then the number of the first event, and an extent."
 _CHECKED = 12
@@ -64,13 +68,17 @@ class EventBlock(NamedTuple):
     "Of its first event."
     extent: Extent
     payload: memoryview
+    is_sealed: bool = False
 
-    def events(self, stream_id: int, stream: str) -> list[KeptEvent]:
-        """The events by their time."""
-        ingested_us = self.extent.ingested_us
+    def events(self, stream_id: int, stream: str, open_key: OpenKey) -> list[KeptEvent]:
+        """The events by their time. Raises what opening the key of sealed ones raises, SealBroken."""
+        ingested_us, payload = self.extent.ingested_us, self.payload
+        if self.is_sealed:
+            reader = sealed_content.open_bytes(bytes(payload), open_key, name=f"events of {stream}")
+            payload = memoryview(reader.pread(0, reader.size))
         return [
             KeptEvent(at_us, ingested_us, stream_id, number, stream, message)
-            for number, (at_us, message) in enumerate(orjson.loads(self.payload), self.number)
+            for number, (at_us, message) in enumerate(orjson.loads(payload), self.number)
         ]
 
 
@@ -119,8 +127,10 @@ class LogFiles:
         self._tail: _Tail | None = None
         self._known: dict[Path, _Scan] = {}
 
-    def append(self, events: Sequence[LogEvent], *, now_us: int) -> int:
+    def append(self, events: Sequence[LogEvent], *, now_us: int, data_key: DataKey | None = None) -> int:
         """Write events as one block; returns the number of the next one. Raises DiskFull, and Invalid for an event.
+
+        With a data key they are sealed.
 
         Events are sorted by their time; those of equal times stay as they came.
         """
@@ -129,7 +139,10 @@ class LogFiles:
         with self._locked():
             tail = self._tail_for(now_us)
             added = Extent(len(ordered), ordered[0][0], ordered[-1][0], now_us, num_bytes, now_us)
-            self._write(tail, _block(_EVENTS, tail.next_number, added, orjson.dumps(ordered)))
+            content, kind = orjson.dumps(ordered), _EVENTS
+            if data_key is not None:
+                content, kind = sealed_content.seal(content, data_key), _SEALED_EVENTS
+            self._write(tail, _block(kind, tail.next_number, added, content))
             tail.extent = _together(tail.extent, added)
             tail.next_number += len(ordered)
             return tail.next_number
@@ -301,13 +314,17 @@ def _scanned(content: bytes) -> _Scan:
         kind, size, checksum, number, *summed = _HEAD.unpack_from(content, scan.size)
         body = scan.size + _HEAD.size
         end = body + size
-        if kind not in (_EVENTS, _SEAL) or end > len(content) or crc32(view[scan.size + _CHECKED : end]) != checksum:
+        if (
+            kind not in (_EVENTS, _SEALED_EVENTS, _SEAL)
+            or end > len(content)
+            or crc32(view[scan.size + _CHECKED : end]) != checksum
+        ):
             break
         if kind == _SEAL:
             scan.sealed = True
         else:
             extent = Extent(*summed)._replace(began_us=summed[3])
-            scan.blocks.append(EventBlock(number, extent, view[body:end]))
+            scan.blocks.append(EventBlock(number, extent, view[body:end], is_sealed=kind == _SEALED_EVENTS))
             scan.extent = _together(scan.extent, extent)
         scan.size = end
     return scan

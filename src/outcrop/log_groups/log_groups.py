@@ -15,13 +15,17 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from outcrop import arn as arns
 from outcrop.clock import Clock
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, MachineTrouble, ServiceRefusal
+from outcrop.keys.envelopes import DataKey, Envelopes, WrappedKey
+from outcrop.keys.sealed_content import OpenKey
 from outcrop.log_groups.event_files import Extent, LogFiles
 from outcrop.log_groups.events import EventPlace, KeptEvent, LogEvent, ReadSpan
 from outcrop.log_groups.reading import StreamFile, in_order
@@ -31,16 +35,26 @@ from outcrop.store.store import Store
 
 _GROUP = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 _STREAM = re.compile(r"[^:*]{1,512}")
+KEY_CONTEXT = "aws:logs:arn"
+"The one pair of the encryption context: the ARN of the group."
 _MOST_OPEN = 4096
 "Streams whose files this process remembers."
 _LEFT_BEHIND_S = 3600
 
 
+def _without_keys() -> Envelopes:
+    raise MachineTrouble("These log groups were opened without keys, and one of them is sealed. Open the whole house.")
+
+
 class LogGroups:
     """The log groups of an installation, in every region. Safe in several threads and processes."""
 
-    def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
-        """`folder` holds the events."""
+    def __init__(
+        self, store: Store, clock: Clock, folder: Path, envelopes: Callable[[], Envelopes] = _without_keys
+    ) -> None:
+        """`folder` holds the events; `envelopes` has the data keys of groups that are sealed."""
+        self._envelopes = envelopes
+        self._data_keys: dict[tuple[int, str], DataKey] = {}
         self._store = store
         self._clock = clock
         self._folder = folder
@@ -82,12 +96,21 @@ class LogGroups:
         group, found = self.records.find_stream(name, stream, region=region)
         if found is None:
             found = self.records.make_stream(group, stream, at=self._clock.now())[0]
-        self.append(found, events)
+        self.append(group, found, events)
 
-    def append(self, stream: LogStream, events: Sequence[LogEvent]) -> int:
-        """Add events to a stream on record; returns the number that its next event will have."""
+    def append(self, group: LogGroup, stream: LogStream, events: Sequence[LogEvent]) -> int:
+        """Add events to a stream on record; returns the number that its next event will have.
+
+        Raises AccessDeniedException where the key of the group cannot be used.
+        """
         files = self.files(stream)
-        return files.append(events, now_us=microseconds(self._clock.now())) if events else files.next_number()
+        if not events:
+            return files.next_number()
+        return files.append(events, now_us=microseconds(self._clock.now()), data_key=self._data_key(group))
+
+    def next_number(self, stream: LogStream) -> int:
+        """The number that the stream's next event will have."""
+        return self.files(stream).next_number()
 
     def events(
         self,
@@ -116,8 +139,37 @@ class LogGroups:
         """Events of some streams of a group in one order, behind a place; none that the group keeps no longer."""
         kept = self.kept_since(group)
         since = kept if since is None or (kept is not None and kept > since) else since
-        files = [StreamFile(each.id, each.name, file) for each in streams for file in self.files(each).files()]
+        opener = self._opener()
+        files = [StreamFile(each.id, each.name, file, opener) for each in streams for file in self.files(each).files()]
         return in_order(files, ReadSpan.between(since, until, after=after, descending=descending))
+
+    def _data_key(self, group: LogGroup) -> DataKey | None:
+        """The data key that seals what is put into a group now: one for all batches of this process."""
+        if not group.kms_key_arn:
+            return None
+        with _key_told():
+            known = self._data_keys.get((group.id, group.kms_key_arn))
+            if known is not None and self._envelopes().open(known.wrapped) == known.plaintext:
+                return known
+            arn = arns.parse(group.kms_key_arn)
+            assert arn is not None, "a key is kept by its ARN"
+            named = f"log-group:{group.name}"
+            owner = arns.Arn(service="logs", region=group.region, account=arn.account, resource=named)
+            made = self._envelopes().make(group.kms_key_arn, {KEY_CONTEXT: str(owner)})
+        self._data_keys[group.id, group.kms_key_arn] = made
+        return made
+
+    def _opener(self) -> OpenKey:
+        """Opens data keys, each once: the state of its key counts when a reading comes to it."""
+        known: dict[bytes, bytes] = {}
+
+        def opened(wrapped: WrappedKey) -> bytes:
+            if wrapped.blob not in known:
+                with _key_told():
+                    known[wrapped.blob] = self._envelopes().open(wrapped)
+            return known[wrapped.blob]
+
+        return opened
 
     def kept_since(self, group: LogGroup) -> datetime | None:
         """The moment before which events of the group are no longer shown; None where all are."""
@@ -179,6 +231,16 @@ class LogGroups:
         found = [each.name for each in os.scandir(self._folder) if each.stat().st_mtime < before]
         for folder in set(found) - self.records.folders():
             self._remove(folder)
+
+
+@contextmanager
+def _key_told() -> Iterator[None]:
+    """Turn the refusals of KMS into one of CloudWatch Logs, which knows none of their codes."""
+    try:
+        yield
+    except ServiceRefusal as refused:
+        sentence = f"The KMS key of the log group cannot be used: {refused.message} ({refused.code})"
+        raise ServiceRefusal("AccessDeniedException", sentence, http_status=400) from refused
 
 
 def check_group_name(name: str) -> None:

@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+from outcrop.keys.sealed_content import OpenKey
 from outcrop.log_groups.event_files import EventBlock, Extent, LogFile
 from outcrop.log_groups.events import KeptEvent, ReadSpan
 
@@ -23,6 +24,8 @@ class StreamFile:
     stream_id: int
     stream: str
     file: LogFile
+    open_key: OpenKey
+    "Opens the data keys of what is sealed."
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def in_order(files: Iterable[StreamFile], span: ReadSpan) -> Iterator[KeptEvent]
 
 
 def _events(batch: _UnreadBatch, span: ReadSpan) -> Iterator[KeptEvent]:
-    events = batch.block.events(batch.of.stream_id, batch.of.stream)
+    events = batch.block.events(batch.of.stream_id, batch.of.stream, batch.of.open_key)
     return filter(span.holds, reversed(events) if span.descending else events)
 
 

@@ -34,6 +34,12 @@ _retention = sql.Table(
     sql.Column("group_id", sql.Integer, primary_key=True),
     sql.Column("days", sql.Integer, nullable=False),
 )
+_keys = sql.Table(
+    "log_group_keys",
+    _schema,
+    sql.Column("group_id", sql.Integer, primary_key=True),
+    sql.Column("key_arn", sql.String, nullable=False),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,8 @@ class LogGroup:
     created: datetime
     retention_days: int | None
     "None: its events are kept for ever."
+    kms_key_arn: str = ""
+    "Of the KMS key that seals what is put into it; empty: nothing is sealed."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +127,8 @@ class LogRecords:
             group = _required(connection, name, region)
             streams = [_stream(row) for row in connection.execute(_of_group(group.id))]
             connection.execute(sql.delete(_streams).where(_streams.c.group_id == group.id))
-            connection.execute(sql.delete(_retention).where(_retention.c.group_id == group.id))
+            for table in (_retention, _keys):
+                connection.execute(sql.delete(table).where(table.c.group_id == group.id))
             connection.execute(sql.delete(_groups).where(_groups.c.id == group.id))
         return streams
 
@@ -131,6 +140,15 @@ class LogRecords:
             connection.execute(sql.delete(_retention).where(_retention.c.group_id == group.id))
             if days is not None:
                 connection.execute(sql.insert(_retention).values(group_id=group.id, days=days))
+
+    def set_key(self, name: str, key_arn: str, *, region: str) -> None:
+        """Seal what is put from now on by this key; nothing: by none. Raises NotFound."""
+        with writing(self._engine) as connection:
+            alone(connection, "log groups")
+            group = _required(connection, name, region)
+            connection.execute(sql.delete(_keys).where(_keys.c.group_id == group.id))
+            if key_arn:
+                connection.execute(sql.insert(_keys).values(group_id=group.id, key_arn=key_arn))
 
     def make_stream(self, group: LogGroup, name: str, *, at: datetime) -> tuple[LogStream, bool]:
         """The stream of that name, and whether it was made. Raises NotFound for a group that is gone meanwhile."""
@@ -187,7 +205,11 @@ class LogRecords:
             return {_stream(row).folder for row in connection.execute(sql.select(_streams))}
 
 
-_SELECT_GROUPS = sql.select(_groups, _retention.c.days).outerjoin(_retention, _retention.c.group_id == _groups.c.id)
+_SELECT_GROUPS = (
+    sql.select(_groups, _retention.c.days, _keys.c.key_arn)
+    .outerjoin(_retention, _retention.c.group_id == _groups.c.id)
+    .outerjoin(_keys, _keys.c.group_id == _groups.c.id)
+)
 
 
 def no_stream() -> ServiceRefusal:
@@ -221,7 +243,14 @@ def _required(connection: Connection, name: str, region: str) -> LogGroup:
 
 
 def _group(row: sql.Row[tuple[object, ...]]) -> LogGroup:
-    return LogGroup(id=row.id, region=row.region, name=row.name, created=row.created, retention_days=row.days)
+    return LogGroup(
+        id=row.id,
+        region=row.region,
+        name=row.name,
+        created=row.created,
+        retention_days=row.days,
+        kms_key_arn=row.key_arn or "",
+    )
 
 
 def _stream(row: sql.Row[tuple[object, ...]]) -> LogStream:

@@ -13,6 +13,7 @@ from typing import IO
 
 from outcrop import private
 from outcrop.machine import prepared
+from outcrop.machine.environment import inherited
 from outcrop.machine.forking import ChildProcess, fork
 
 _LONGEST_PAUSE_S = 5.0
@@ -35,7 +36,7 @@ class Child:
         fork_server: Path | None = None,
         is_ready: Callable[[float], bool],
     ) -> None:
-        """`environment` is what it gets beside our own.
+        """`environment` is what it gets beside our own, without which it has no root key.
 
         `fork_server` is the socket of one that may have read its libraries already.
 
@@ -134,7 +135,10 @@ class Child:
         self._started = time.monotonic()
 
     def _prepared(self, log: IO[bytes]) -> ChildProcess | None:
-        return None if self._environment else prepared.take(self._module, self._arguments, log)
+        # What was begun has all of this process's environment.
+        if not self._environment.items() <= os.environ.items():
+            return None
+        return prepared.take(self._module, self._arguments, log)
 
     def _forked(self, log: IO[bytes]) -> ChildProcess | None:
         if self._fork_server is None:
@@ -144,7 +148,7 @@ class Child:
                 self._fork_server,
                 self._module,
                 self._arguments,
-                environment={**os.environ, **self._environment},
+                environment=inherited(**self._environment),
                 streams=(nothing.fileno(), log.fileno(), log.fileno()),
                 umask=private.users_umask(),
             )
@@ -153,7 +157,7 @@ class Child:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
         return subprocess.Popen(
             [sys.executable, "-m", self._module, *self._arguments],
-            env={**os.environ, **self._environment},
+            env=inherited(**self._environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

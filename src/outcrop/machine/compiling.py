@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from outcrop import private
+from outcrop.machine.environment import inherited
 
 _FLAGS = (
     "-std=gnu11", "-O3", "-shared", "-fPIC",
@@ -92,7 +93,9 @@ def compile_to(path: Path, source: Source, compiler: str, *flags: str) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as folder:
         made = Path(folder) / path.name
         command = [compiler, *_FLAGS, *flags, "-o", str(made), *map(str, source.files), "-lm"]
-        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)
+        ran = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False, env=inherited()
+        )
         if ran.returncode:
             raise OSError(f"{' '.join(command)} ended with {ran.returncode}: {ran.stderr.strip()[-500:]}")
         made.chmod(0o700)  # whatever the umask; a file that a group may write is not trusted the next time
@@ -118,7 +121,9 @@ def _cache() -> Path:
 
 
 def _digest(source: Source, compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], capture_output=True, timeout=_TIMEOUT_S, check=True).stdout
+    version = subprocess.run(
+        [compiler, "--version"], capture_output=True, timeout=_TIMEOUT_S, check=True, env=inherited()
+    ).stdout
     parts = [version, processor().encode(), " ".join((*_FLAGS, _OWN_PROCESSOR)).encode()]
     parts += [file.read_bytes() for file in (*source.files, *source.headers)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from outcrop.machine.environment import inherited
+
 _PROCESSES = Path("/proc")
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -60,7 +62,9 @@ def _tree(pid: int) -> list[int]:
 def _parents() -> Iterator[tuple[int, int]]:
     """Every process of this machine, and the one that started it."""
     if sys.platform != "linux":
-        lines = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+        lines = subprocess.run(
+            ["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False, env=inherited()
+        ).stdout
         for line in lines.splitlines():
             child, parent = line.split()
             yield int(child), int(parent)
@@ -97,5 +101,5 @@ def _container_limit() -> int:
 
 def _asked_of_ps(pid: int, column: str) -> str:
     return subprocess.run(
-        ["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False, env=inherited()
     ).stdout.strip()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from outcrop.errors import Invalid, MachineTrouble
+from outcrop.machine.environment import inherited
 from outcrop.network import facts, headers
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
@@ -117,7 +118,7 @@ def _seconds(folder: Path) -> float:
 def _watched(module: Sequence[str], out: IO[bytes], err: IO[bytes], *, limit: int, seconds: float) -> str | None:
     """Why there is no answer, or None when the child, a module with its arguments, has printed one."""
     command = [sys.executable, "-m", *module]
-    environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
+    environment = inherited(TRANSFORMERS_VERBOSITY="error", HF_HUB_OFFLINE="1")
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment) as child:
         try:
             return _end_of(child, err, limit=limit, until=time.monotonic() + seconds, seconds=seconds)

@@ -66,7 +66,7 @@ class ChannelPipe:
         if self._shuffled_by is not None:
             random.Random(self._shuffled_by + epoch).shuffle(uris)
         for uri in uris:
-            with self._data.open(uri).open("rb") as content:
+            with self._data.open(uri) as content:
                 while piece := content.read(_PIECE_BYTES):
                     pipe.write(piece)
 

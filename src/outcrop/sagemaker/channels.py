@@ -73,7 +73,7 @@ def _from_manifest(data: RoleData, uri: str) -> dict[str, str]:
     if record.size > _MOST_MANIFEST_BYTES:
         raise Invalid(f"{uri}: a manifest of {record.size:,} bytes. Name a prefix in its place.")
     try:
-        entries = parse(data.open(uri).read_bytes(), name=uri)
+        entries = parse(data.read(uri), name=uri)
     except FileProblem as problem:
         raise Invalid(str(problem)) from problem
     well_formed = (

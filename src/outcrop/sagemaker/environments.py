@@ -18,6 +18,7 @@ from pathlib import Path
 
 import outcrop
 from outcrop.errors import MachineTrouble
+from outcrop.machine.environment import inherited
 from outcrop.network.fast import switch
 from outcrop.sagemaker.images import ImageFamily
 from outcrop.settings import Settings
@@ -125,7 +126,7 @@ def _make(folder: Path, family: ImageFamily) -> None:
 
 def _run(command: list[str]) -> str:
     """The output of a command. Raises MachineTrouble with its last words."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=_READABLE)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=_READABLE, env=inherited())
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
         raise MachineTrouble(f"{Path(command[0]).name} ended with {done.returncode}: {said}")

@@ -50,7 +50,7 @@ class JobLog:
     def resume(self) -> int:
         """Pass over the lines that the stream has already; returns their number."""
         _, stream = self._groups.records.find_stream(self._group, self._stream, region=self._region)
-        told = 0 if stream is None else self._groups.append(stream, [])
+        told = 0 if stream is None else self._groups.next_number(stream)
         left = told
         while left and (lines := self._next(most=left)):
             left -= len(lines)

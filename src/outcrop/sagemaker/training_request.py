@@ -73,7 +73,10 @@ def check(house: TrainingRooms, params: Mapping[str, Any], *, job_arn: str) -> d
     MetricDefinitions(params["AlgorithmSpecification"].get("MetricDefinitions", []))
     if "CheckpointConfig" in params:
         checkpoints.local_path(params)
-    house.data.under(params["RoleArn"], source_arn=job_arn, service=SERVICE)
+    sealed_by = params["OutputDataConfig"].get("KmsKeyId", "")
+    data = house.data.under(params["RoleArn"], source_arn=job_arn, service=SERVICE, kms_key_id=sealed_by)
+    if sealed_by:  # else hours of training would end before a key that cannot be used
+        data.check_output(params["OutputDataConfig"]["S3OutputPath"])
     tags = tags_of("Tags", [{"key": tag["Key"], "value": tag["Value"]} for tag in params.get("Tags", [])])
     check_number(job_arn, tags)
     return tags
@@ -93,12 +96,11 @@ def _check_real(params: Mapping[str, Any]) -> None:
     for parameter, value in params.get("HyperParameters", {}).items():
         if parameter in _UNREAL_LAUNCHERS and value not in ("false", "False"):
             raise Invalid(f"HyperParameters.{parameter}: {_UNREAL_LAUNCHERS[parameter]}. {_TORCHRUN}")
-    for place, key in (
-        ("ResourceConfig.VolumeKmsKeyId", resources.get("VolumeKmsKeyId")),
-        ("OutputDataConfig.KmsKeyId", params["OutputDataConfig"].get("KmsKeyId")),
-    ):
-        if key:
-            raise Invalid(f"{place}: sealing with a key of KMS is not built yet. Leave it out.")
+    if resources.get("VolumeKmsKeyId"):
+        raise Invalid(
+            "ResourceConfig.VolumeKmsKeyId: folders of running jobs are not sealed yet. Leave it out, and encrypt the "
+            "disk. OutputDataConfig.KmsKeyId seals what the job puts into S3."
+        )
     for channel in params.get("InputDataConfig", []):
         _check_channel(channel)
         _check_groups(channel, params)

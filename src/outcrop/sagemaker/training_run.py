@@ -50,7 +50,9 @@ class TrainingRun:
         self._name, self._region = str(record.name), record.region
         self._request: dict[str, Any] = record.document["request"]
         self._is_first = "trainingStartTime" not in record.document
-        self._data = house.data.under(self._request["RoleArn"], source_arn=job.arn, service=SERVICE)
+        role, sealed_by = self._request["RoleArn"], self._request["OutputDataConfig"].get("KmsKeyId", "")
+        self._data = house.data.under(role, source_arn=job.arn, service=SERVICE)
+        self._outputs = house.data.under(role, source_arn=job.arn, service=SERVICE, kms_key_id=sealed_by)
         self._metrics = MetricDefinitions(self._request["AlgorithmSpecification"].get("MetricDefinitions", []))
         self._final: dict[str, dict[str, Any]] = dict(record.document.get("finalMetrics", {}))
         self._num_lines = 0
@@ -135,7 +137,7 @@ class TrainingRun:
         if self._job.interrupted():
             raise Interrupted(f"{self._job.arn}: the worker ends; the job goes on in the next one.")
         if failed is not None and not exceeded and not self._job.is_stopping():
-            self._tell(artifacts.upload_output(self._data, self._request, self._folders))
+            self._tell(artifacts.upload_output(self._outputs, self._request, self._folders))
             host, ended = failed
             raise JobFailed(host.reason(ended))
         return exceeded
@@ -234,8 +236,8 @@ class TrainingRun:
     def _upload(self) -> None:
         self._enter(SecondaryStatus.UPLOADING)
         try:
-            self._tell(artifacts.upload_model(self._data, self._request, self._folders))
-            self._tell(artifacts.upload_output(self._data, self._request, self._folders))
+            self._tell(artifacts.upload_model(self._outputs, self._request, self._folders))
+            self._tell(artifacts.upload_output(self._outputs, self._request, self._folders))
         except Refusal as refused:
             raise JobFailed(f"ClientError: Artifact upload failed:{refused.message}") from refused
 

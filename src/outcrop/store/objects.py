@@ -25,7 +25,7 @@ class IncomingFile:
         self.size = 0
         self._file = file
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: bytes | memoryview) -> None:
         """Raises DiskFull when the data does not fit."""
         with _full_disk_named():
             for piece in pieces:

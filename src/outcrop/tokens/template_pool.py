@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from outcrop.errors import MachineTrouble
+from outcrop.machine.environment import inherited
 from outcrop.tokens.template_process import receive, send
 
 MOST_PROCESSES = 4
@@ -94,6 +95,7 @@ class _Process:
                     [sys.executable, "-m", "outcrop.tokens.template_process"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
+                    env=inherited(),
                 )
             except OSError as error:
                 raise MachineTrouble(f"No process could be started to render a chat template: {error}.") from error

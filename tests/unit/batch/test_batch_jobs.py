@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from outcrop.access.names import Kind
+from outcrop.access.policies.key_policy import default_key_policy
 from outcrop.batch import run, work
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
+from outcrop.keys.specs import SPECS, KeyUsage
 from tests.support.batch_house import BASE, BUCKET, BatchHouse, asked, batch_house, texts
 from tests.support.policies import policy, trusting
 
@@ -128,7 +130,7 @@ def test_records_of_converse_are_answered_as_converse_answers(house: BatchHouse)
                     "s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/o/", "s3EncryptionKeyId": "alias/k"}
                 }
             },
-            "s3EncryptionKeyId: encryption by a key",
+            r"Could not validate PutObject .* \(Key 'alias/k' does not exist\)",
         ),
         (
             {"outputDataConfig": {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/o/", "s3BucketOwner": "1" * 12}}},
@@ -144,6 +146,24 @@ def test_what_cannot_be_is_refused_before_anything_is_on_record(
     with pytest.raises(Invalid, match=sentence):
         house.create("asked/", **change)
     assert house.house.store.resources.counts() == before
+
+
+def test_outputs_are_sealed_by_the_key_that_the_request_names(house: BatchHouse) -> None:
+    key = house.house.keys.create(
+        region="us-east-1", spec=SPECS["SYMMETRIC_DEFAULT"], usage=KeyUsage.ENCRYPT_DECRYPT, description="",
+        policy=default_key_policy(house.house.account), tags={},
+    )  # fmt: skip
+    house.put("sealed/a.jsonl", asked("one"))
+    wanted = {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/out-sealed/", "s3EncryptionKeyId": key.arn}}
+    with pytest.raises(Invalid, match="does not allow kms:GenerateDataKey"):
+        house.create("sealed/", outputDataConfig=wanted)
+    role = house.role.rpartition("/")[2]
+    let = policy("Allow", ["kms:GenerateDataKey", "kms:Decrypt"], key.arn)
+    house.house.access.attachments.put_inline(Kind.ROLE, role, "kms", let)
+    job = house.create("sealed/", outputDataConfig=wanted)
+    assert house.work(job).status == "Completed"
+    found = [record.details.encryption for record in house.house.buckets.under(BUCKET, "out-sealed/")]
+    assert [each and each.key_arn for each in found] == [key.arn, key.arn]
 
 
 def test_a_role_needs_to_be_let_invoke_the_model(house: BatchHouse) -> None:

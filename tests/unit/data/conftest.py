@@ -9,6 +9,7 @@ from outcrop.access.access import Access
 from outcrop.buckets.buckets import Buckets
 from outcrop.clock import MovableClock
 from outcrop.data.data import Data
+from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 from tests.support.policies import trusting
@@ -25,3 +26,12 @@ def data(tmp_path: Path) -> Iterator[Data]:
     data.access.identities.create_role(ROLE, trust=trusting({"Service": "bedrock.amazonaws.com"}))
     yield data
     store.close()
+
+
+@pytest.fixture
+def house_data(tmp_path: Path) -> Iterator[tuple[House, Data]]:
+    """The same with keys of KMS."""
+    with House.open(Settings(home=tmp_path / "keyed"), MovableClock()) as house:
+        house.buckets.create(BUCKET, "us-east-1")
+        house.access.identities.create_role(ROLE, trust=trusting({"Service": "bedrock.amazonaws.com"}))
+        yield house, house.data

@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from outcrop.access.names import Kind
+from outcrop.access.policies.key_policy import default_key_policy
+from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import NOTHING_PROMISED
 from outcrop.buckets.records import Details
 from outcrop.buckets.uploads import ChosenPart
 from outcrop.data.data import Data, RoleData
-from outcrop.errors import Invalid, MachineTrouble
+from outcrop.errors import Invalid, MachineTrouble, Refusal
+from outcrop.house import House
+from outcrop.keys.specs import SPECS, KeyUsage
 from tests.support.policies import policy
 from tests.unit.data.conftest import BUCKET, ROLE
 
@@ -43,7 +48,7 @@ def test_an_object_is_put_found_fetched_and_removed(data: Data, tmp_path: Path) 
     assert own.find("s3://books/a/train.jsonl").details.content_type == "application/jsonl"
     own.fetch("s3://books/a/train.jsonl", tmp_path / "deep" / "train.jsonl")
     own.put_file("s3://books/copy", tmp_path / "deep" / "train.jsonl", content_type="text/plain")
-    assert own.open("s3://books/copy").read_bytes() == b"{}\n"
+    assert own.read("s3://books/copy") == b"{}\n"
     own.remove("s3://books/copy")
     own.remove("s3://books/copy")
     assert [record.key for record in own.list_objects("s3://books/")] == ["a/train.jsonl"]
@@ -194,3 +199,41 @@ def test_what_a_killed_copy_left_is_no_hindrance(data: Data, tmp_path: Path) -> 
     (tmp_path / ".set.part" / "old").write_bytes(b"half")
     (fetched,) = own.fetch_all("s3://books/set/", tmp_path / "set")
     assert [file.name for file in (tmp_path / "set").iterdir()] == [fetched.name]
+
+
+def test_a_role_needs_the_key_of_what_it_reads_and_writes(house_data: tuple[House, Data], tmp_path: Path) -> None:
+    house, data = house_data
+    key = house.keys.create(
+        region="us-east-1", spec=SPECS["SYMMETRIC_DEFAULT"], usage=KeyUsage.ENCRYPT_DECRYPT, description="",
+        policy=default_key_policy(house.account), tags={},
+    )  # fmt: skip
+    asked = ObjectEncryption(method=EncryptionMethod.KMS, key_arn=key.arn)
+    data.buckets.put_bytes(BUCKET, "k", LONG, encryption=asked)
+    own = under(data, "s3:*")
+    sealing = replace(own, kms_key_id=key.id)
+    assert "does not allow kms:Decrypt on" in refusal(lambda: own.find("s3://books/k"))
+    assert "does not allow kms:GenerateDataKey on" in refusal(lambda: sealing.check_output("s3://books/out/"))
+    own = under(data, "s3:*", "kms:*", StringEquals={"kms:ViaService": "s3.us-east-1.amazonaws.com"})
+    assert "s3:PutObject" in refusal(lambda: own.put("s3://books/x", b"", content_type="text/plain"))
+    own = under(data, "s3:*", "kms:Decrypt", "kms:GenerateDataKey")
+    sealing = replace(own, kms_key_id=key.id)
+    own.fetch("s3://books/k", tmp_path / "k")
+    assert (tmp_path / "k").read_bytes() == own.read("s3://books/k") == LONG
+    with own.open("s3://books/k") as file:
+        assert (file.seek(70_000), file.read(10), file.seek(-5, 2), file.read()) == (
+            70_000, LONG[70_000:70_010], len(LONG) - 5, LONG[-5:],
+        )  # fmt: skip
+    sealing.put("s3://books/x", b"made", content_type="text/plain")
+    found = own.find("s3://books/x").details.encryption
+    assert found is not None
+    assert found.key_arn == key.arn
+    house.keys.set_enabled(key.arn, enabled=False)
+    assert "is disabled" in refusal(lambda: own.fetch("s3://books/k", tmp_path / "again"))
+    with pytest.raises(Refusal, match="is disabled"):
+        sealing.put("s3://books/y", b"", content_type="text/plain")
+    assert not (tmp_path / "again").exists()
+    house.keys.set_enabled(key.arn, enabled=True)
+    own.fetch("s3://books/k", tmp_path / "again")
+    mine = ObjectEncryption(method=EncryptionMethod.CUSTOMER, customer_md5="a", customer_key=bytes(32))
+    data.buckets.put_bytes(BUCKET, "c", b"", encryption=mine)
+    assert "a key of the caller" in refusal(lambda: own.find("s3://books/c"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from outcrop.errors import Invalid
 from outcrop.guardrails.applying import GuardedRequest, pieces_of
 from outcrop.guardrails.assessment import Applied
 from outcrop.guardrails.entities import MATCHERS
@@ -14,7 +15,6 @@ from outcrop.guardrails.guard import Content, Guard
 from outcrop.guardrails.inputs import ConverseTexts, PromptTexts, read_body_config
 from outcrop.guardrails.matching import Action, Side, TextRule
 from outcrop.guardrails.words import WordMatcher
-from outcrop.errors import Invalid
 from outcrop.invocation.exchange import (
     AnswerPiece,
     ChatPrompt,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid, NotFound, ServiceRefusal
+from outcrop.keys.envelopes import WrappedKey
 from outcrop.log_groups import event_files
 from outcrop.log_groups.event_files import LogFiles
 from outcrop.log_groups.events import LARGEST_EVENT_BYTES, EventPlace, LogEvent, ReadSpan
@@ -48,8 +49,12 @@ def event(message: str, seconds: float = 0) -> LogEvent:
     return LogEvent(at=NOON + timedelta(seconds=seconds), message=message)
 
 
+def nothing_sealed(_wrapped: WrappedKey) -> bytes:
+    raise AssertionError("nothing here is sealed")
+
+
 def read(files: LogFiles, **span: object) -> list[str]:
-    found = [StreamFile(1, "s", file) for file in files.files()]
+    found = [StreamFile(1, "s", file, nothing_sealed) for file in files.files()]
     return [each.message for each in in_order(found, ReadSpan(**span))]  # type: ignore[arg-type]
 
 
@@ -173,7 +178,7 @@ def test_two_writers_at_once_lose_nothing_and_tear_nothing(tmp_path: Path, monke
     for writer in writers:
         writer.join(PATIENCE_S)
     files = LogFiles(tmp_path / "stream")
-    found = list(in_order([StreamFile(1, "s", file) for file in files.files()], ReadSpan()))
+    found = list(in_order([StreamFile(1, "s", file, nothing_sealed) for file in files.files()], ReadSpan()))
     assert sorted(each.number for each in found) == list(range(1500))
     assert len({each.id for each in found}) == 1500
     for name in "abc":
@@ -257,7 +262,7 @@ def test_pages_from_either_end_are_the_sorted_events(
                 after=after,
                 descending=descending,
             )
-            events = in_order([StreamFile(1, "s", file) for file in files.files()], span)
+            events = in_order([StreamFile(1, "s", file, nothing_sealed) for file in files.files()], span)
             some = [each for each, _ in zip(events, range(page), strict=False)]
             if not some:
                 break
@@ -271,9 +276,9 @@ def test_a_stream_that_is_deleted_while_it_is_written_leaves_nothing_for_long(
 ) -> None:
     groups.create("g", region=REGION)
     groups.put("g", "s", [event("x")], region=REGION)
-    _, stream = groups.required_stream("g", "s", region=REGION)
+    group, stream = groups.required_stream("g", "s", region=REGION)
     groups.delete_stream("g", "s", region=REGION)
-    groups.append(stream, [event("late")])
+    groups.append(group, stream, [event("late")])
     folder = tmp_path / "home" / "log-events" / stream.folder
     os.utime(folder, (0, 0))
     assert (groups.sweep(), folder.exists()) == (0, False)

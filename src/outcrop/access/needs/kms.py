@@ -124,6 +124,26 @@ def key_arn(asked: RequestedOperation, spelling: str) -> str:
     return _built(asked, spelling) if found is None else found.arn
 
 
+def of_service(
+    operation: str, key_arn: str, *, account: str, service: str, region: str, pairs: Mapping[str, str]
+) -> RequiredPermission:
+    """The permission of whoever asks a service for something that it does with a key: `kms:ViaService` names it."""
+    known: dict[str, str | tuple[str, ...]] = {
+        "kms:CallerAccount": account,
+        "kms:ViaService": f"{service}.{region}.amazonaws.com",
+        "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+        **{f"kms:EncryptionContext:{key}": value for key, value in pairs.items()},
+    }
+    if pairs:
+        known["kms:EncryptionContextKeys"] = tuple(pairs)
+    return RequiredPermission(
+        action=f"kms:{operation}",
+        resource=key_arn,
+        context=known,
+        key_use=KeyUse(key_arn=key_arn, operation=operation, context=pairs),
+    )
+
+
 def _on_key(
     asked: RequestedOperation,
     operation: str,

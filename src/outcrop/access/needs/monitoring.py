@@ -8,13 +8,15 @@ from outcrop.access.needs.required_permissions import RequestedOperation, Requir
 
 _OF_ALARMS = ("DescribeAlarms", "DescribeAlarmHistory")
 "Without a name they are about every alarm."
+_OF_KEYS = ("AssociateKmsKey", "DisassociateKmsKey")
 _STREAMS = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents")
 
 
 def logs(asked: RequestedOperation) -> list[RequiredPermission]:
     """Log groups have `:*` behind their name, streams theirs, as CloudWatch Logs compares them."""
     params, action = asked.params, f"logs:{asked.operation}"
-    group = params.get("logGroupName") or _named_group(params.get("logGroupIdentifier"))
+    identifier = params.get("resourceIdentifier") if asked.operation in _OF_KEYS else params.get("logGroupIdentifier")
+    group = params.get("logGroupName") or _named_group(identifier)
     if isinstance(group, str):
         stream = params.get("logStreamName") if asked.operation in _STREAMS else None
         tail = f"log-stream:{stream}" if isinstance(stream, str) else "*"

@@ -104,7 +104,7 @@ def metadata(key: KmsKey) -> dict[str, Any]:
         "KeyState": key.state,
         "DeletionDate": key.deletion_at,
         "Origin": "AWS_KMS",
-        "KeyManager": "CUSTOMER",
+        "KeyManager": key.manager,
         "CustomerMasterKeySpec": key.spec.name,
         "KeySpec": key.spec.name,
         _ALGORITHMS[key.usage]: list(key.spec.algorithms[key.usage]),

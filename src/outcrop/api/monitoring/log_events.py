@@ -46,7 +46,7 @@ def put_log_events(house: House, call: Call) -> Answered:
     taken, rejected = _accepted(events, house.clock.now(), house.log_groups.kept_since(group))
     if taken and taken[-1].at - taken[0].at > _LONGEST:
         raise Invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours.")
-    answer: dict[str, Any] = {"nextSequenceToken": sequence_token(house.log_groups.append(stream, taken))}
+    answer: dict[str, Any] = {"nextSequenceToken": sequence_token(house.log_groups.append(group, stream, taken))}
     if rejected:
         answer["rejectedLogEventsInfo"] = rejected
     if "entity" in params:  # the events are taken all the same, as CloudWatch Logs does with an entity it cannot keep

@@ -5,15 +5,19 @@ from typing import Any
 
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
-from outcrop.api.monitoring.named import arn_of_group, group_of, milliseconds, name_in, refuse
+from outcrop.api.monitoring.named import arn_of_group, arn_of_name, group_of, milliseconds, name_in, refuse
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.house import House
+from outcrop.keys.key import KeyState
+from outcrop.keys.specs import SYMMETRIC
+from outcrop.log_groups.log_groups import KEY_CONTEXT
 from outcrop.log_groups.records import LogGroup
 from outcrop.store.database import microseconds
 from outcrop.store.tags import tags_of
 
 _STANDARD = "STANDARD"
 _MOST_GROUPS = 50
+_USES = ("GenerateDataKey", "Decrypt")
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 
@@ -21,7 +25,6 @@ def create_log_group(house: House, call: Call) -> Answered:
     params = call.params
     refuse(
         params,
-        kmsKeyId="Events lie unencrypted in the home: leave it out, and encrypt the disk.",
         deletionProtectionEnabled="Leave it out, and deny logs:DeleteLogGroup on the group instead.",
     )
     if params.get("logGroupClass", _STANDARD) != _STANDARD:
@@ -31,9 +34,12 @@ def create_log_group(house: House, call: Call) -> Answered:
     tags = _pairs(params.get("tags"))
     # Opened before the transaction: whoever opens a room waits for the database, and the database would wait for us.
     groups = house.log_groups
+    key = _key_named(house, call, params["logGroupName"]) if params.get("kmsKeyId") else ""
     with house.store.transaction():
         if not groups.create(params["logGroupName"], region=call.region):
             raise Conflict("The specified log group already exists")
+        if key:
+            groups.records.set_key(params["logGroupName"], key, region=call.region)
         house.store.tags.put(arn_of_group(house, group_of(house, call)), tags)
     return {}
 
@@ -68,6 +74,48 @@ def describe_log_groups(house: House, call: Call) -> Answered:
     shown = _briefly if params.get("logGroupNamePattern") else _shown
     token = page_tokens.write(call, found[most - 1].name) if len(found) > most else None
     return {"logGroups": [shown(house, each) for each in found[:most]], "nextToken": token}
+
+
+def associate_kms_key(house: House, call: Call) -> Answered:
+    """Seal what is put from now on; what was put before stays as it is, as in CloudWatch Logs."""
+    group = _group_with_key(house, call)
+    key = _key_named(house, call, group.name)
+    house.log_groups.records.set_key(group.name, key, region=call.region)
+    return {}
+
+
+def disassociate_kms_key(house: House, call: Call) -> Answered:
+    """Seal nothing from now on; what was sealed still needs its key."""
+    group = _group_with_key(house, call)
+    house.log_groups.records.set_key(group.name, "", region=call.region)
+    return {}
+
+
+def _group_with_key(house: House, call: Call) -> LogGroup:
+    named = [call.params[member] for member in ("logGroupName", "resourceIdentifier") if call.params.get(member)]
+    if len(named) != 1:
+        raise Invalid("Give either logGroupName or resourceIdentifier, the ARN of a log group.")
+    if ":query-result:" in named[0]:
+        raise Invalid("resourceIdentifier: results of queries are not kept in Outcrop. Give the ARN of a log group.")
+    return house.log_groups.records.group(name_in(call, named[0]), region=call.region)
+
+
+def _key_named(house: House, call: Call, group: str) -> str:
+    """The ARN of the key, which is there, enabled, and lets CloudWatch Logs use it for this group. Raises Invalid."""
+    asked, arn = call.params["kmsKeyId"], arn_of_name(house, call.region, group)
+    row = house.keys.row(call.region, asked)
+    key = None if row is None else house.keys.get(row.arn)
+    let = key is not None and all(
+        house.access.service_may_use_key("logs", operation, key.arn, region=call.region, pairs={KEY_CONTEXT: arn})
+        for operation in _USES
+    )
+    if key is None or not let or key.state is not KeyState.ENABLED or key.spec.name != SYMMETRIC:
+        raise Invalid(
+            f"kmsKeyId: The specified KMS key does not exist or is not allowed to be used with LogGroup '{arn}'. Name "
+            "an enabled symmetric key of this region, and let the service "
+            f"logs.{call.region}.amazonaws.com do {' and '.join(f'kms:{each}' for each in _USES)} in its policy."
+        )
+    return key.arn
 
 
 def put_retention_policy(house: House, call: Call) -> Answered:
@@ -160,6 +208,7 @@ def _shown(house: House, group: LogGroup) -> dict[str, Any]:
         **_briefly(house, group),
         "logGroupArn": arn_of_group(house, group),
         "retentionInDays": group.retention_days,
+        "kmsKeyId": group.kms_key_arn or None,
         "metricFilterCount": 0,
         "storedBytes": sum(rooms.extent(stream).num_bytes for stream in rooms.records.streams(group)),
         "logGroupClass": _STANDARD,
@@ -168,6 +217,8 @@ def _shown(house: House, group: LogGroup) -> dict[str, Any]:
 
 
 OPERATIONS: dict[str, Handler] = {
+    "AssociateKmsKey": associate_kms_key,
+    "DisassociateKmsKey": disassociate_kms_key,
     "CreateLogGroup": create_log_group,
     "DeleteLogGroup": delete_log_group,
     "DeleteRetentionPolicy": delete_retention_policy,

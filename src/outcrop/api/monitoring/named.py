@@ -41,7 +41,12 @@ def name_in(call: Call, identifier: str) -> str:
 
 def arn_of_group(house: House, group: LogGroup) -> str:
     """The ARN without the `:*` that policies have."""
-    return str(arns.Arn(service="logs", region=group.region, account=house.account, resource=f"{_KIND}{group.name}"))
+    return arn_of_name(house, group.region, group.name)
+
+
+def arn_of_name(house: House, region: str, name: str) -> str:
+    """The ARN that a group of this name has, or would have."""
+    return str(arns.Arn(service="logs", region=region, account=house.account, resource=f"{_KIND}{name}"))
 
 
 def milliseconds(at_us: int) -> int:

@@ -99,7 +99,7 @@ def _read(house: House, job: Resource, path: str) -> bytes:
     """A file of a job's output, read under the job's own role."""
     try:
         data = house.data.under(job.document["roleArn"], source_arn=job.arn)
-        return data.open(_uri(job, path)).read_bytes()
+        return data.read(_uri(job, path))
     except (Refusal, MachineTrouble, OSError):
         return b""
 

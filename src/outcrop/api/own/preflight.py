@@ -25,6 +25,7 @@ from outcrop.api.own import objects
 from outcrop.api.own.operation import OwnCall
 from outcrop.errors import Conflict, Invalid, MachineTrouble
 from outcrop.house import House
+from outcrop.machine.environment import inherited
 
 PATH = "/outcrop/preflight"
 ACTION = "outcrop:Preflight"
@@ -98,7 +99,9 @@ class _ReportTurn:
 
     def run(self, command: Sequence[str]) -> tuple[int, bytes, bytes]:
         """Exit code, output and errors of a command. Raises MachineTrouble when it takes too long."""
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as self._process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=inherited()
+        ) as self._process:
             try:
                 output, errors = self._process.communicate(timeout=_LONGEST_S)
             except subprocess.TimeoutExpired as error:

@@ -19,11 +19,6 @@ from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 
 _UNSET = {
-    # S3 itself would say AES256, which would be a false promise about the files here.
-    "GetBucketEncryption": (
-        "ServerSideEncryptionConfigurationNotFoundError",
-        "The server side encryption configuration was not found",
-    ),
     "GetBucketReplication": (
         "ReplicationConfigurationNotFoundError",
         "The replication configuration was not found",

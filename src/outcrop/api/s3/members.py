@@ -53,14 +53,7 @@ _STORAGE_CLASSES = (
     "GLACIER_IR",
 )
 """Those of a general purpose bucket; the others of the service model are for other kinds of buckets and devices."""
-_KEYS_OF_THE_CALLER = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
-_KEYS_OF_A_SOURCE = tuple(f"CopySource{name}" for name in _KEYS_OF_THE_CALLER)
-_READS = ("GetObject", "HeadObject", "GetObjectAttributes", "ListParts")
 _UNBUILT = {
-    **dict.fromkeys(_KEYS_OF_THE_CALLER, "Encryption with keys of the caller"),
-    "SSEKMSKeyId": "Server-side encryption",
-    "SSEKMSEncryptionContext": "Server-side encryption",
-    "BucketKeyEnabled": "Server-side encryption",
     "ObjectLockMode": "Object lock",
     "ObjectLockRetainUntilDate": "Object lock",
     "ObjectLockLegalHoldStatus": "Object lock",
@@ -73,22 +66,15 @@ _NEVER_BY_STRANGERS = {
     "CopyObject": "Anonymous users cannot copy objects.  Please authenticate",
 }
 "Whatever the bucket's policy says, as at Amazon."
-_ENCRYPTIONS = {"AES256", "aws:kms"}
-"""Taken without a key of the caller's, as the SageMaker SDK sends it with every upload: the object is kept like all
-others, and no answer says that it is encrypted."""
 
 
 def check_call(call: Call) -> None:
     """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, InvalidArgument for an
     id that no version has."""
     params = call.params
-    _check_keys(call)
     for name, what in _UNBUILT.items():
         if params.get(name):
             raise refusals.not_built(f"{what} ({name})", "Leave it out.")
-    encryption = params.get("ServerSideEncryption")
-    if encryption and encryption not in _ENCRYPTIONS:
-        raise refusals.not_built(f"Server-side encryption ({encryption})", "Leave it out.")
     _check_access_list(call)
     if call.caller.user_id == ANONYMOUS and call.operation in _NEVER_BY_STRANGERS:
         raise Denied(_NEVER_BY_STRANGERS[call.operation])
@@ -120,18 +106,6 @@ def _check_access_list(call: Call) -> None:
         text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
         raise ServiceRefusal("InvalidBucketAclWithObjectOwnership", text, http_status=400)
     raise refusals.no_access_lists()
-
-
-def _check_keys(call: Call) -> None:
-    """Raises InvalidRequest for keys to read an object with: no such key encrypted it.
-
-    S3 says the same of an object that is plain.
-    """
-    named = [*(_KEYS_OF_THE_CALLER if call.operation in _READS else ()), *_KEYS_OF_A_SOURCE]
-    for name in named:
-        if call.params.get(name):
-            text = f"The encryption parameters are not applicable to this object. Leave {name} out."
-            raise refusals.invalid_request(text)
 
 
 def version_of(call: Call) -> str | None:

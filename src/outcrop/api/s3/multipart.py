@@ -1,9 +1,17 @@
 """S3: uploads in parts."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from outcrop.api.door.call import Answered, Call, Handler
+from outcrop.api.s3.encryption import (
+    check_upload_key,
+    encryption_for_part,
+    encryption_for_write,
+    encryption_members,
+    record_for_read,
+)
 from outcrop.api.s3.members import (
     check_call,
     checksum_members,
@@ -38,22 +46,34 @@ _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
 def create_multipart_upload(house: House, call: Call) -> Answered:
     check_call(call)
     algorithm, kind = call.params.get("ChecksumAlgorithm"), choice_of(call, "ChecksumType", list(ChecksumType))
+    place = place_of(call)
+    encryption = encryption_for_write(house, call, place)
     upload = house.buckets.uploads.begin(
-        place_of(call),
-        details=details_of(call),
+        place,
+        details=replace(details_of(call), encryption=encryption),
         algorithm=checksums.parse_algorithm(algorithm) if algorithm else None,
         checksum_type=ChecksumType(kind) if kind else None,
     )
-    return {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **_promised(upload)}
+    told = encryption_members(encryption, with_context=True)
+    return {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **_promised(upload), **told}
 
 
 async def upload_part(house: House, call: Call) -> Answered:
     check_call(call)
     assert call.body is not None, "UploadPart streams its body"
+    place, upload_id = place_of(call), call.params["UploadId"]
+    upload, customer_key = await house.ask(_upload_for_part, house, call)
     part = await house.buckets.uploads.put_part(
-        place_of(call), call.params["UploadId"], call.params["PartNumber"], call.body, promise_of(call)
+        place, upload_id, call.params["PartNumber"], call.body, promise_of(call), customer_key=customer_key
     )
-    return {"ETag": quoted(part.etag), **checksum_members(part.checksum, with_type=False)}
+    told = encryption_members(upload.details.encryption)
+    return {"ETag": quoted(part.etag), **checksum_members(part.checksum, with_type=False), **told}
+
+
+def _upload_for_part(house: House, call: Call) -> tuple[UploadRecord, bytes]:
+    """The upload, and the caller's key where it was begun with one."""
+    upload = house.buckets.uploads.find(place_of(call), call.params["UploadId"])
+    return upload, encryption_for_part(house, call, upload)
 
 
 def upload_part_copy(house: House, call: Call) -> Answered:
@@ -61,18 +81,28 @@ def upload_part_copy(house: House, call: Call) -> Answered:
     place, version = source_of(call)
     source = house.buckets.find(*place, version)
     conditions.check_source(source, conditions_of(call.params, "CopySource"), now=house.clock.now())
+    source = record_for_read(house, call, source, prefix="CopySource")
+    upload, customer_key = _upload_for_part(house, call)
     part = house.buckets.uploads.copy_part(
-        place_of(call), call.params["UploadId"], call.params["PartNumber"], source, _copied_stretch(call, source)
+        place_of(call),
+        call.params["UploadId"],
+        call.params["PartNumber"],
+        source,
+        _copied_stretch(call, source),
+        customer_key=customer_key,
     )
     checksum = checksum_members(part.checksum, with_type=False)
     result = {"ETag": quoted(part.etag), "LastModified": part.modified, **checksum}
-    return {"CopyPartResult": result, "CopySourceVersionId": told_version(source)}
+    told = encryption_members(upload.details.encryption)
+    return {"CopyPartResult": result, "CopySourceVersionId": told_version(source), **told}
 
 
 def complete_multipart_upload(house: House, call: Call) -> Answered:
     check_call(call)
     place = place_of(call)
     given, kind = given_checksum(call.params), choice_of(call, "ChecksumType", list(ChecksumType))
+    if call.params.get("SSECustomerKey"):
+        check_upload_key(call, house.buckets.uploads.find(place, call.params["UploadId"]))
     record = house.buckets.uploads.complete(
         place,
         call.params["UploadId"],
@@ -83,6 +113,7 @@ def complete_multipart_upload(house: House, call: Call) -> Answered:
         size=call.params.get("MpuObjectSize"),
         conditions=conditions_of(call.params),
     )
+    told = encryption_members(record.details.encryption)
     return {
         "Location": location_of(call.headers, secure=call.secure, bucket=place.bucket, key=place.key),
         "Bucket": place.bucket,
@@ -91,6 +122,7 @@ def complete_multipart_upload(house: House, call: Call) -> Answered:
         "VersionId": written_version(record),
         "Expiration": expiration_of(house, record),
         **checksum_members(record.checksum),
+        **{name: value for name, value in told.items() if not name.startswith("SSECustomer")},
     }
 
 
@@ -104,6 +136,7 @@ def list_parts(house: House, call: Call) -> Answered:
     check_call(call)
     place = place_of(call)
     upload, parts = house.buckets.uploads.parts(place, call.params["UploadId"])
+    check_upload_key(call, upload)
     marker, most = call.params.get("PartNumberMarker", 0), limit_of(call, "MaxParts")
     wanted = [part for part in parts if part.number > marker]
     page = wanted[:most]

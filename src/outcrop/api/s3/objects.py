@@ -1,6 +1,7 @@
 """S3: objects, from the first byte in to the last byte out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,12 @@ from outcrop.api.door.call import (
     Call,
     Handler,
     quick_when,
+)
+from outcrop.api.s3.encryption import (
+    encryption_for_write,
+    encryption_members,
+    record_for_read,
+    with_customer_key,
 )
 from outcrop.api.s3.members import (
     check_call,
@@ -28,6 +35,8 @@ from outcrop.api.s3.paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.content_records import Piece
+from outcrop.buckets.encryption import ObjectEncryption
+from outcrop.buckets.names import Place
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.buckets.version_ids import is_version_id
@@ -39,7 +48,7 @@ MAX_DELETIONS = 1000
 
 _DIRECTIVES = ("COPY", "REPLACE")
 _REDIRECT = "WebsiteRedirectLocation"
-_CHANGE_BESIDE_METADATA = ("StorageClass", _REDIRECT)
+_CHANGE_BESIDE_METADATA = ("StorageClass", _REDIRECT, "ServerSideEncryption", "SSECustomerAlgorithm")
 _TOLD_OF_UNMODIFIED = ("CacheControl", "Expires")
 _DELETION_HEADERS = {
     "IfMatchLastModifiedTime": "x-amz-if-match-last-modified-time",
@@ -61,10 +70,12 @@ _OVERRIDES = {
 async def put_object(house: House, call: Call) -> Answered:
     check_call(call)
     assert call.body is not None, "PutObject streams its body"
+    place = place_of(call)
+    encryption = await house.ask(encryption_for_write, house, call, place)
     record = await house.buckets.put(
-        place_of(call),
+        place,
         call.body,
-        details=details_of(call),
+        details=replace(details_of(call), encryption=encryption),
         promise=promise_of(call),
         conditions=conditions_of(call.params),
     )
@@ -73,6 +84,7 @@ async def put_object(house: House, call: Call) -> Answered:
         "VersionId": written_version(record),
         "Expiration": expiration_of(house, record),
         **checksum_members(record.checksum),
+        **encryption_members(encryption, with_context=True),
     }
 
 
@@ -89,6 +101,7 @@ def get_object(house: House, call: Call) -> Answered:
         return _not_modified(record)
     stretch = _stretch_asked(house, call, record)
     part = stretch or Stretch(0, record.size)
+    record = record_for_read(house, call, record)
     body = {"Body": house.buckets.body(record, part)}
     return _answer(call, record, stretch, _expiration_asked(house, call, record) | body)
 
@@ -96,6 +109,7 @@ def get_object(house: House, call: Call) -> Answered:
 @quick_when(_is_here)
 def head_object(house: House, call: Call) -> Answered:
     record = _found(house, call)
+    with_customer_key(call, record)
     if not _is_wanted(call, record):
         return _not_modified(record)
     house.buckets.check(record)
@@ -132,7 +146,9 @@ def delete_objects(house: House, call: Call) -> Answered:
 def copy_object(house: House, call: Call) -> Answered:
     check_call(call)
     (source, version), target = source_of(call), place_of(call)
-    details = _copied_details(call)
+    encryption = encryption_for_write(house, call, target)
+    details = _copied_details(call, encryption)
+    source_key = _source_key(house, call, source, version)
     if source == target and version is None and not _changes(call):
         raise refusals.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -149,6 +165,7 @@ def copy_object(house: House, call: Call) -> Answered:
         conditions=Conditions(if_match=call.params.get("IfMatch"), if_none_match=call.params.get("IfNoneMatch")),
         version=version,
         read=read.append,
+        source_key=source_key,
     )
     result = {"ETag": etag_of(record), "LastModified": record.modified, **checksum_members(record.checksum)}
     return {
@@ -156,12 +173,14 @@ def copy_object(house: House, call: Call) -> Answered:
         "VersionId": written_version(record),
         "CopySourceVersionId": told_version(read[-1]),
         "Expiration": expiration_of(house, record),
+        **encryption_members(encryption, with_context=True),
     }
 
 
 def get_object_attributes(house: House, call: Call) -> Answered:
     check_call(call)
     record = house.buckets.find(*place_of(call), version_of(call))
+    with_customer_key(call, record)
     every: dict[str, Any] = {
         "ETag": record.etag,  # the one place where S3 leaves the quotes out
         "Checksum": checksum_members(record.checksum) or None,
@@ -288,6 +307,7 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
         "TagCount": len(record.details.tags) or None,
         "StorageClass": None if told_class == Details.storage_class else told_class,
         "Metadata": record.details.metadata,
+        **encryption_members(record.details.encryption),
         **_headers(record.details),
         **_overrides(call),
     }
@@ -351,10 +371,16 @@ def _changes(call: Call) -> bool:
     return "REPLACE" in directives or any(call.params.get(name) for name in _CHANGE_BESIDE_METADATA)
 
 
-def _copied_details(call: Call) -> Callable[[Details], Details]:
+def _source_key(house: House, call: Call, source: Place, version: str | None) -> bytes:
+    """The caller's own key of a copy's source; nothing where another key encrypts it. Raises Denied for that."""
+    found = record_for_read(house, call, house.buckets.find(*source, version), prefix="CopySource").details.encryption
+    return b"" if found is None else found.customer_key
+
+
+def _copied_details(call: Call, encryption: ObjectEncryption | None) -> Callable[[Details], Details]:
     """The function that makes the details of a copy from those of its source.
 
-    The source's storage class and its redirection never stand beside the copy, as at Amazon.
+    The source's storage class, redirection and encryption never stand beside the copy, as at Amazon.
     """
     replaces = choice_of(call, "MetadataDirective", _DIRECTIVES) == "REPLACE"
     retags = choice_of(call, "TaggingDirective", _DIRECTIVES) == "REPLACE"
@@ -369,6 +395,7 @@ def _copied_details(call: Call) -> Callable[[Details], Details]:
             metadata=given.metadata if replaces else kept.metadata,
             tags=given.tags if retags else kept.tags,
             storage_class=given.storage_class,
+            encryption=encryption,
         )
 
     return copied

@@ -211,7 +211,6 @@ OPERATIONS: dict[str, Handler] = {
     ),
     **dict.fromkeys(
         (
-            "DeleteBucketEncryption",
             "DeleteBucketReplication",
             "DeleteBucketWebsite",
         ),

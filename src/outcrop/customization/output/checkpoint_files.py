@@ -11,7 +11,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import Invalid, ModelFailed
-from outcrop.json_files import FileProblem, JsonNamed, JsonText, Members, content, optional, parse, read
+from outcrop.json_files import FileProblem, JsonNamed, JsonText, Members, content, optional, parse, read_bytes
 from outcrop.network import headers, parity_file
 from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
 from outcrop.tokens.prompt_format import PromptFormat, chat_problem, format_problem
@@ -26,9 +26,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME_PART = re.compile(r"[^\x00-\x1f\x7f/\\]+")
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(content: bytes) -> dict[str, Any]:
     """`checkpoint.json`, checked. Raises FileProblem."""
-    manifest: dict[str, Any] = read(path, _MANIFEST, most_bytes=_MOST_MANIFEST_BYTES, name=MANIFEST)
+    manifest: dict[str, Any] = read_bytes(content, _MANIFEST, most_bytes=_MOST_MANIFEST_BYTES, name=MANIFEST)
     names = manifest["files"].keys()
     both = next((name for name in names if any(other.startswith(f"{name}/") for other in names)), None)
     if both is not None:

@@ -18,6 +18,7 @@ from outcrop.datasets.observing.file_observers import FileObservers, Observed
 from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.records import Record
 from outcrop.errors import MachineTrouble
+from outcrop.machine.environment import inherited
 from outcrop.tokens.tokenizer import Tokenizer
 
 LEAST_BYTES = 4_000_000
@@ -93,7 +94,7 @@ class ObserversAside:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Files are read on one core and looked at on another; a third thread would only take their time.
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            env=inherited(TOKENIZERS_PARALLELISM="false"),
         )
         _widen(_of(self._process.stdin))
         self.tell(tokenizer)

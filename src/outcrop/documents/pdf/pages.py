@@ -20,6 +20,7 @@ from outcrop.documents.pdf.page_layout import PageLine
 from outcrop.documents.pdf.process import PAGE_CPU_S
 from outcrop.documents.section import BadDocument, absent
 from outcrop.errors import MachineTrouble
+from outcrop.machine.environment import inherited
 
 _WALL_S = 120.0
 "A busy machine may take so much longer for a page before the process is given up."
@@ -133,7 +134,12 @@ def _started(engine: str, path: Path, first: int, last: int) -> Iterator[subproc
     command = [sys.executable, "-m", "outcrop.documents.pdf.process", engine, str(path), str(first), str(last)]
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=inherited(),
         )
     except OSError as error:
         raise MachineTrouble(f"No process could be started to read a PDF: {error}.") from error

@@ -21,6 +21,7 @@ from typing import Any
 from outcrop.errors import Invalid
 from outcrop.evaluation.scores import own_function_child
 from outcrop.evaluation.scores.scoring import Candidate, ScoreValue, TextScore
+from outcrop.machine.environment import inherited
 
 _START_S = 120.0
 "Time in which the user's file has to be imported."
@@ -76,6 +77,7 @@ class _FunctionProcess:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            env=inherited(),
             start_new_session=True,  # so that what the function starts can be ended with it
         )
         try:

@@ -54,7 +54,7 @@ def _asked(house: InvokingRooms, job: RunningJob, route: Route, data: RoleData) 
     if record.size > _MOST_BYTES:
         raise Invalid(f"{document['input']}: {record.size:,} bytes, and a request has a gigabyte at most.")
     request = ModelRequest(
-        body=data.open(document["input"]).read_bytes(),
+        body=data.read(document["input"]),
         content_type=document["contentType"],
         accept=document["accept"],
         attributes=document["attributes"],

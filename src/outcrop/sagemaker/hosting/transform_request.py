@@ -23,7 +23,8 @@ def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
     model = models.find(house, region, params["ModelName"])
     count = params["TransformResources"]["InstanceCount"]
     fleet = configs.fleet_of(model, num_copies=count)
-    data = house.data.under(fleet.role, source_arn=job_arn, service=SERVICE)
+    sealed_by = params["TransformOutput"].get("KmsKeyId", "")
+    data = house.data.under(fleet.role, source_arn=job_arn, service=SERVICE, kms_key_id=sealed_by)
     data.check_output(params["TransformOutput"]["S3OutputPath"])
     tags = tags_of("Tags", [{"key": tag["Key"], "value": tag["Value"]} for tag in params.get("Tags", [])])
     check_number(job_arn, tags)
@@ -50,14 +51,17 @@ def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
 
 def _check(params: Mapping[str, Any]) -> None:
     """Raises Invalid for what would not be done as the request says."""
-    source, output = params["TransformInput"], params["TransformOutput"]
+    source = params["TransformInput"]
     kind = source["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in ("S3Prefix", "ManifestFile"):
         raise Invalid(f"TransformInput.DataSource.S3DataSource.S3DataType: {kind} is not built. Give S3Prefix.")
     if source.get("SplitType", "None") not in ("None", "Line"):
         raise Invalid(f"TransformInput.SplitType: {source['SplitType']} is not built. Give Line or None.")
-    if output.get("KmsKeyId") or params["TransformResources"].get("VolumeKmsKeyId"):
-        raise Invalid("KmsKeyId: sealing with keys of KMS is not built yet. Leave them out.")
+    if params["TransformResources"].get("VolumeKmsKeyId"):
+        raise Invalid(
+            "TransformResources.VolumeKmsKeyId: folders of running jobs are not sealed yet. Leave it out, and encrypt "
+            "the disk. TransformOutput.KmsKeyId seals what the job puts into S3."
+        )
     if params.get("DataCaptureConfig"):
         raise Invalid("DataCaptureConfig: capture of transform jobs is not built. Leave it out.")
     if params.get("Environment"):

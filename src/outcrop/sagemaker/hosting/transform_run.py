@@ -8,7 +8,6 @@ import asyncio
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from outcrop.data.data import RoleData
@@ -46,7 +45,8 @@ class _Transform:
         self._job = job
         self._request: Mapping[str, Any] = job.record.document["request"]
         self._fleet = FleetPlan.from_document(job.record.document["fleet"])
-        self._data = house.data.under(self._fleet.role, source_arn=job.arn, service=SERVICE)
+        sealed_by = self._request["TransformOutput"].get("KmsKeyId", "")
+        self._data = house.data.under(self._fleet.role, source_arn=job.arn, service=SERVICE, kms_key_id=sealed_by)
 
     def run(self) -> None:
         with ExitStack() as left:
@@ -137,17 +137,13 @@ class _Transform:
 
 
 def _content(data: RoleData, uri: str, source: Mapping[str, Any]) -> bytes:
-    content = _read(data.open(uri))
+    content = data.read(uri)
     if source.get("CompressionType", "None") != "Gzip":
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError) as error:
         raise JobFailed(f"ClientError: {uri}: no whole gzip file ({error}). Upload it again.") from error
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
 
 
 def records_of(content: bytes, request: Mapping[str, Any]) -> list[bytes]:

@@ -19,6 +19,7 @@ import torch
 from torch.distributed.distributed_c10d import Store
 
 from outcrop.errors import MachineTrouble
+from outcrop.machine.environment import inherited
 from outcrop.training.data_parallel.ranks import (
     ALONE,
     RankLostError,
@@ -110,7 +111,9 @@ def _children(first: RankTask) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     try:
         for rank in range(1, first.size):
             child = subprocess.Popen(
-                [sys.executable, "-m", "outcrop.training.data_parallel.rank_main"], stdin=subprocess.PIPE
+                [sys.executable, "-m", "outcrop.training.data_parallel.rank_main"],
+                stdin=subprocess.PIPE,
+                env=inherited(),
             )
             children.append(child)
             assert child.stdin is not None
