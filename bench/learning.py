@@ -26,7 +26,7 @@ from bench.intervals import half_width
 from bench.measuring import PEERS, RESULTS, ROOT, environment, machine
 from bench.tasks import Choice, Records, prepare
 from bench.train import PACKAGES
-from bench.trials import Journal, Stage, Trial, outcome_of, score, starter, understood
+from bench.trials import Journal, Stage, Trial, loss_of, outcome_of, score, starter, understood
 from outcrop.network import load
 from outcrop.network.adapters.method import LoRA
 from outcrop.tokens.tokenizer import Tokenizer
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{task}, seed {seed}: ours {losses[task]['ours'][-1]:.3f}, TRL {losses[task]['TRL'][-1]:.3f}",
                 flush=True,
             )
-    bases = {task: per_token(score(None, records[task].test)) for task in options.tasks}
+    bases = {task: loss_of(score(None, records[task].test)) for task in options.tasks}
     keep(losses, bases, options)
     print(f"\n{time.strftime('%Y-%m-%d')}, {machine()}, {options.seeds} seeds, {options.train} records\n")
     print(table(losses, bases))
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def ours(records: Records, task: str, seed: int) -> float:
     """Our loss on the test records, in nats per token, of the epoch that validation has chosen."""
     trial = Trial(task=task, name="ours", stages=(stage(),), seed=seed)
-    return per_token(outcome_of(trial, records, Journal(WORK / "journal.jsonl"), WORK / "runs", with_test=True).test)
+    return loss_of(outcome_of(trial, records, Journal(WORK / "journal.jsonl"), WORK / "runs", with_test=True).test)
 
 
 def stage() -> Stage:
@@ -102,7 +102,7 @@ def theirs(records: Records, seed: int, python: Path) -> float:
         (folder / "out.part").rename(folder / "out.json")
     found = json.loads((folder / "out.json").read_text())
     best = min(found["epochs"], key=lambda epoch: sum(epoch["validation"]))
-    return sum(best["test"]) / sum(each.num_supervised for each in examples["test"])
+    return float(sum(best["test"])) / sum(each.num_supervised for each in examples["test"])
 
 
 def read(base: Path, path: Path) -> list[Example]:
@@ -120,10 +120,6 @@ def row(example: Example) -> dict[str, list[int]]:
             ids, labels = [*ids, target], [*labels, -100]
         labels[at + 1] = target
     return {"input_ids": ids, "labels": labels}
-
-
-def per_token(scored: Sequence[Any]) -> float:
-    return sum(each.nll for each in scored) / sum(each.num_tokens for each in scored)
 
 
 def keep(losses: dict[str, dict[str, list[float]]], bases: dict[str, float], options: argparse.Namespace) -> None:

@@ -75,7 +75,7 @@ def main() -> None:
     Path(spec["out"]).write_text(json.dumps({"steps": after.steps, "epochs": after.epochs}))
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
+@torch.inference_mode()
 def nlls(model: Any, rows: list[Row]) -> list[float]:
     """The loss of each row in nats, over all its labels."""
     found = []

@@ -68,6 +68,11 @@ def _run(part: ResultPart, result: Mapping[str, Any], code: str) -> str:
     found = len(result["report"]["contamination"]["ids"])
     asked = f"{result['report']['data']['questions']}, {found or 'none'} of them among the records learned from"
     return (
-        f"| {part.name} | {jobs} | {asked} | {seconds / 60:.1f} min | {result['seconds'] / 60:.1f} min "
+        f"| {part.name} | {jobs} | {asked} | {_minutes(seconds)} | {_minutes(result['seconds'])} "
         f"| {result['date']}{'' if result.get('code') == code else ', by earlier code'} | {result['machine']} |"
     )
+
+
+def _minutes(seconds: float | None) -> str:
+    """A time in minutes; a dash for that of a run that went on where another had ended."""
+    return "–" if seconds is None else f"{seconds / 60:.1f} min"

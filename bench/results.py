@@ -78,12 +78,14 @@ def measure(part: ResultPart, data: Path, train: Train, *, again: bool) -> None:
         return
     began, model = time.monotonic(), None
     told: list[dict[str, Any]] = []
+    goes_on = False
     for job in jobs:
         before = 0.0 if model is None else model.need.seconds
         model = train(job, model)
         told.append(
             {"type": job.type, "records": _lines(job.training), "seconds": round(model.need.seconds - before, 1)}
         )
+        goes_on = goes_on or model.was_found
     assert model is not None, "a part has a job"
     report = compare(
         [BASE, model.model_arn],
@@ -93,7 +95,8 @@ def measure(part: ResultPart, data: Path, train: Train, *, again: bool) -> None:
         kept=WORK / "answers" / code_digest()[:20],
     )
     print(as_text.of_report(report), flush=True)
-    keep(part, key, told, as_json.of_report(report), seconds=time.monotonic() - began)
+    # Of a run that goes on, the time tells of its end alone.
+    keep(part, key, told, as_json.of_report(report), seconds=None if goes_on else round(time.monotonic() - began, 1))
 
 
 def shared_jobs(jobs: Sequence[PartJob], digest: Digest) -> list[SharedJob]:
@@ -133,13 +136,15 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def keep(part: ResultPart, key: str, jobs: Sequence[dict[str, Any]], report: dict[str, Any], *, seconds: float) -> None:
+def keep(
+    part: ResultPart, key: str, jobs: Sequence[dict[str, Any]], report: dict[str, Any], *, seconds: float | None
+) -> None:
     """Write the part's result; answers record by record stay in the home."""
     report = {name: value for name, value in report.items() if name != "records"}
     report["models"] = [BASE, "custom"]
     result = {
         "key": key, "code": code_digest(), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
-        "seconds": round(seconds, 1), "jobs": jobs, "report": _renamed(report),
+        "seconds": seconds, "jobs": jobs, "report": _renamed(report),
     }  # fmt: skip
     place(part).parent.mkdir(parents=True, exist_ok=True)
     place(part).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")

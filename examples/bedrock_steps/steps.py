@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-from examples.bedrock_steps.records import PRIVATE, as_file, training_lines, validation_lines, without_private
+from .records import PRIVATE, as_file, training_lines, validation_lines, without_private
 
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 20}, read_timeout=300)
 _PAUSE_S = 0.5
@@ -160,7 +160,9 @@ def from_checkpoint(clients: Clients, run: str, job: Any, question: str, options
     print(f"  {len(found)} checkpoints; the first is {found[0]['Prefix'].rstrip('/').rsplit('/', 1)[-1]}")
     wait_while(
         ("Creating",),
-        lambda: {"status": clients.bedrock.get_custom_model(modelIdentifier=made["modelArn"])["modelStatus"]},
+        lambda: {
+            "status": clients.bedrock.get_custom_model(modelIdentifier=made["modelArn"]).get("modelStatus", "Active")
+        },
     )
     deployment = deploy(clients.bedrock, f"{run}-checkpoint", made["modelArn"])
     show(clients.runtime, {"checkpoint": deployment}, question, options)

@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlencode
 
 import boto3
 
-from examples.bedrock_steps.records import BAD_LINE, PRIVATE, as_file, training_lines, validation_lines, without_private
+from .records import BAD_LINE, PRIVATE, as_file, training_lines, validation_lines, without_private
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "pictures"
@@ -59,7 +59,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", type=Path, help="a home for the walk; else a temporary one")
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     parser.add_argument("--base", default="outcrop.starter-v1")
-    parser.add_argument("--records", type=int, default=120)
+    parser.add_argument("--records", type=int, default=48)
     return parser.parse_args(arguments)
 
 
@@ -225,19 +225,16 @@ class Walk:
     def picture(self, name: str, *, until: str = "h1", keep: bool = False) -> None:
         """The page as it stands, in both languages. `keep`: what was filled in is not in the address."""
         self._number += 1
-        value = ""
-        if keep:
-            value = self._tab.evaluate("() => document.querySelector('input:checked')?.value ?? ''")
+        value = self._tab.evaluate("() => document.querySelector('input:checked')?.value ?? ''") if keep else ""
         for language in LANGUAGES:
-            self._speak(language)
-            self._tab.reload()
+            if language != LANGUAGES[0]:  # the first is the one that the walk is in
+                self._speak(language)
+                self._tab.reload()
             self._tab.wait_for_selector(until)
             if value:
                 self._tab.check(f"input[value='{value}']")
             self._save(language, name)
-        self._speak("en")
-        self._tab.reload()
-        self._tab.wait_for_selector(until)
+        self._speak(LANGUAGES[0])
 
     def _go(self, path: str) -> None:
         self._tab.goto(f"{self._tab.home}{path}")

@@ -1,7 +1,6 @@
 """Versions of objects on every database: what a write leaves behind, and what goes for good."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -198,7 +197,7 @@ def test_a_home_of_before_versions_keeps_its_objects(buckets: Buckets, store: St
 
 
 @pytest.fixture
-def many(versioned: Buckets) -> Iterator[Buckets]:
+def many(versioned: Buckets) -> Buckets:
     for key in ("a/1", "a/2", "b", "c/1"):
         for text in (b"1", b"2"):
             versioned.put_bytes(BUCKET, key, text)

@@ -124,17 +124,20 @@ def test_a_bakeoff_that_was_killed_goes_on_and_is_the_same_when_repeated(
 
 
 def test_questions_that_were_nearly_learned_are_told_before_the_result(house: Installed, plan: Path) -> None:
-    asked = json.loads((plan.parent / "train.jsonl").read_text().splitlines()[3])
-    near = {"prompt": f"{asked['prompt']} !", "referenceResponse": asked["completion"]}
-    others = (plan.parent / "questions.jsonl").read_text()
-    (plan.parent / "near.jsonl").write_text(others + json.dumps(near) + "\n")
-    (plan.parent / "near.toml").write_text(PLAN.replace("questions.jsonl", "near.jsonl"))
+    said = "The committee on arbitration meets on the first Tuesday of each month at ten in the morning, in room {}."
+    folder = plan.parent
+    learned = {"prompt": "When does the committee meet?", "completion": f" {said.format(4)}"}
+    near = {"prompt": "When does the committee meet now?", "referenceResponse": said.format(5)}
+    (folder / "near-train.jsonl").write_text((folder / "train.jsonl").read_text() + "\n" + json.dumps(learned) + "\n")
+    (folder / "near.jsonl").write_text((folder / "questions.jsonl").read_text() + json.dumps(near) + "\n")
+    text = PLAN.replace("questions.jsonl", "near.jsonl").replace("train.jsonl", "near-train.jsonl")
+    (folder / "near.toml").write_text(text)
     cell = f"zero-shot/none/cpt-ft/{TINY}"
     ended = outcrop("bakeoff", str(plan.parent / "near.toml"), "--cell", cell, "--home", str(house.settings.home))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    said = " ".join(ended.stdout.split())
-    assert f"CONTAMINATED: cpt-ft of {TINY} learned from 1 of the 7 test records, or nearly so: near.jsonl:7." in said
-    assert said.index("CONTAMINATED") < said.index("beside the best")
+    told = " ".join(ended.stdout.split())
+    assert f"CONTAMINATED: cpt-ft of {TINY} learned from 1 of the 7 test records, or nearly so: near.jsonl:7." in told
+    assert told.index("CONTAMINATED") < told.index("beside the best")
 
 
 def test_a_job_that_is_refused_is_told_and_the_other_cells_go_on(house: Installed, plan: Path) -> None:

@@ -5,13 +5,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from outcrop.console import vote_files
 from outcrop.console.user_client import UserClient
+from outcrop.console.views.vote_lines import line_of, read_vote
+from outcrop.console.vote_files import place_of
 from tests.support.answering_console import BUCKET, RIVAL, AnsweringConsole, answering_console
 from tests.support.consoles import token_of
 from tests.support.evaluation_house import BASE
@@ -188,6 +193,27 @@ def test_votes_become_ratings_and_training_data(house: AnsweringConsole, admin: 
     assert [json.loads(line) for line in made] == [{"prompt": "The capital of Japan?", "completion": "Tokyo"}] * 3
 
 
+def test_votes_of_several_at_once_all_count(house: AnsweringConsole) -> None:
+    place, apis = place_of(f"s3://{BUCKET}/crowd"), [own(house) for _ in range(4)]
+    cast = read_vote({"prompt": "p", "answers": [{"id": BASE, "text": "a"}, {"id": RIVAL, "text": "b"}], "best": 0})
+    with ThreadPoolExecutor(len(apis)) as pool:
+        list(
+            pool.map(lambda api: vote_files.add(api, place, line_of(cast, worker="w", at=datetime.now(UTC))), apis * 2)
+        )
+    assert vote_files.read(apis[0], place) == [cast] * 8
+
+
+def test_a_file_of_votes_that_is_full_is_followed_by_another(
+    house: AnsweringConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vote_files, "_LARGEST_BYTES", 10)
+    api, place = own(house), place_of(f"s3://{BUCKET}/full/")
+    for number in range(3):
+        vote_files.add(api, place, b"%d" % number * 12 + b"\n")
+    keys = [each["Key"] for each in house.s3.list_objects_v2(Bucket=BUCKET, Prefix="full/")["Contents"]]
+    assert sorted(keys) == sorted(place.key(number) for number in range(3))
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -234,6 +260,40 @@ def test_an_evaluation_is_made_by_its_form_and_its_report_read_where_it_was_writ
     assert refused.status_code == 400
 
 
+def test_answers_of_a_knowledge_base_are_evaluated_with_what_they_stand_on(
+    house: AnsweringConsole, admin: httpx.Client, base: dict[str, str]
+) -> None:
+    turn = {
+        "prompt": {"content": [{"text": "What is the fee of an application?"}]},
+        "referenceResponses": [{"content": [{"text": "2,500 dollars"}]}],
+    }
+    form = {
+        "kind": "answers", "name": "grounded", "dataset": house.put("fees.jsonl", {"conversationTurns": [turn]}), "model": BASE,
+        "knowledge_base": base["knowledgeBaseId"], "judge": BASE, "metric.Builtin.Helpfulness": "on",
+        "output": f"s3://{BUCKET}/measured/", "role": house.server.installation.service_role_arn,
+    }  # fmt: skip
+    made = post(admin, "/evaluations/new", **form)
+    assert made.status_code == 200, made.text
+    page = once_told(admin, str(made.url), "status Completed")
+    assert "The fee of an application is 2,500 dollars." in page
+    assert "Passages found: 1" in page
+    assert "Should be: 2,500 dollars" in page
+    assert re.search(r'<td class="amount less">1</td></tr>', page)  # the judge gave no grade, and that is counted
+
+
+def test_odd_addresses_are_answered_with_a_sentence(admin: httpx.Client, base: dict[str, str]) -> None:
+    there = f"/knowledge/{base['knowledgeBaseId']}"
+    for path in (
+        "/knowledge/NOSUCHBASE", f"{there}?view=none", f"{there}?view=search&q=%00&n=7&type=x", f"{there}/passages",
+        f"{there}?view=documents&source=NOSUCHSRC1", f"{there}?view=documents&after=nothing", "/evaluations/none",
+        "/evaluations/new?kind=x&max_tokens=many", "/evaluations/bakeoffs?uri=x", "/evaluations/bakeoffs?uri=s3://no-such-bucket/x",
+        "/playground/ratings?place=x", "/playground/ratings?place=s3://no-such-bucket/", "/playground/tune.exe?abc=x",
+        f"/playground/tune.svg?abc={'x' * 9000}", "/playground?knowledge_base=x&model=none", "/evaluations?after=x",
+    ):  # fmt: skip
+        told = admin.get(path)
+        assert told.status_code < 500, (path, told.text)
+
+
 @pytest.fixture(scope="module")
 def tab(house: AnsweringConsole) -> Iterator[Any]:
     """A tab of a browser that is signed in. What it complained of, and where it went, is kept."""
@@ -269,6 +329,23 @@ def test_a_citation_opens_at_its_passage(tab: Any, base: dict[str, str]) -> None
     assert "characters 0 to" in passage.inner_text()
     assert "2,500 dollars" in opened.value.inner_text("#cited mark")
     opened.value.close()
+
+
+def test_tokens_are_walked_with_the_arrow_keys(tab: Any) -> None:
+    tab.goto(f"{tab.home}/playground?model={BASE}")
+    tab.click("#settings > summary")
+    tab.check("input[name=probabilities]")
+    tab.fill("textarea", "The capital of Japan?")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#stop", state="hidden")
+    tab.wait_for_selector(".figures-line:has-text('tokens/s')")
+    tab.focus(".token[tabindex='0']")
+    told = []
+    for _ in range(2):
+        told.append(tab.inner_text(".figures-line >> nth=0"))
+        tab.keyboard.press("ArrowRight")
+    assert all(" % · Likeliest here: " in each for each in told)
+    assert told[0] != told[1]
 
 
 def test_a_blind_comparison_is_voted_on_by_the_keyboard(tab: Any, house: AnsweringConsole) -> None:

@@ -4,6 +4,7 @@ invocations. The model, and the judge, say what the test wants; what stands betw
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,10 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.access.names import Kind
+from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.knowledge_house import knowledge_base, rule_documents, rule_metadata
 from tests.support.policies import policy
-from tests.support.servers import Running, running_server
+from tests.support.servers import Running, free_port, running_server
 from tests.support.small_tokenizers import BUNDLED
 from tests.support.speaking_engine import speaking_engine
 
@@ -22,7 +24,10 @@ STARTER = "outcrop.starter-v1"
 IN, OUT = "Sorry, I cannot take that.", "Sorry, I cannot say that."
 WORDS = {"wordsConfig": [{"text": "project falcon"}], "managedWordListsConfig": [{"type": "PROFANITY"}]}
 SENSITIVE = {
-    "piiEntitiesConfig": [{"type": "EMAIL", "action": "ANONYMIZE"}, {"type": "US_SOCIAL_SECURITY_NUMBER", "action": "BLOCK"}],
+    "piiEntitiesConfig": [
+        {"type": "EMAIL", "action": "ANONYMIZE"},
+        {"type": "US_SOCIAL_SECURITY_NUMBER", "action": "BLOCK"},
+    ],
     "regexesConfig": [{"name": "Account", "description": "d", "pattern": r"AC-\d{4}", "action": "ANONYMIZE"}],
 }
 TOPIC = {
@@ -71,7 +76,9 @@ class Guarded:
         )
         return answer
 
-    def streamed(self, guardrail: str, text: str, mode: str = "sync") -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
+    def streamed(
+        self, guardrail: str, text: str, mode: str = "sync"
+    ) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
         """The text of a stream, its metadata, and its events."""
         config = {"guardrailIdentifier": guardrail, "guardrailVersion": "DRAFT", "trace": "enabled"}
         events = list(
@@ -159,7 +166,8 @@ def test_the_life_of_a_guardrail(house: Guarded) -> None:
     assert (got["status"], got["version"], got["description"]) == ("READY", "1", "first")
     draft = control.get_guardrail(guardrailIdentifier=identifier)
     assert draft["wordPolicy"] == {"words": [{"text": "other", "inputAction": "NONE"}]}
-    assert "sensitiveInformationPolicy" not in draft and "description" not in draft
+    assert "sensitiveInformationPolicy" not in draft
+    assert "description" not in draft
     pages = control.get_paginator("list_guardrails").paginate(guardrailIdentifier=identifier, maxResults=2)
     assert [each["version"] for page in pages for each in page["guardrails"]] == ["DRAFT", "2", "1"]
     assert identifier in [each["id"] for each in control.list_guardrails()["guardrails"]]
@@ -178,7 +186,11 @@ def test_the_life_of_a_guardrail(house: Guarded) -> None:
     [
         ({}, "A guardrail has one policy at least."),
         (
-            {"contentPolicyConfig": {"filtersConfig": [{"type": "HATE", "inputStrength": "HIGH", "outputStrength": "LOW"}]}},
+            {
+                "contentPolicyConfig": {
+                    "filtersConfig": [{"type": "HATE", "inputStrength": "HIGH", "outputStrength": "LOW"}]
+                }
+            },
             "contentPolicyConfig.filtersConfig: only a model that reads can tell HATE.",
         ),
         ({"topicPolicyConfig": {"topicsConfig": [TOPIC]}}, "topicPolicyConfig: a topic is told by a model."),
@@ -191,7 +203,11 @@ def test_the_life_of_a_guardrail(house: Guarded) -> None:
             "contextualGroundingPolicyConfig.filtersConfig.0.threshold: 1 is not between 0 and 0.99.",
         ),
         (
-            {"automatedReasoningPolicyConfig": {"policies": ["arn:aws:bedrock:us-east-1:123456789012:automated-reasoning-policy/abcdefghijkl"]}},
+            {
+                "automatedReasoningPolicyConfig": {
+                    "policies": ["arn:aws:bedrock:us-east-1:123456789012:automated-reasoning-policy/abcdefghijkl"]
+                }
+            },
             "automatedReasoningPolicyConfig: Automated Reasoning is not built in Outcrop.",
         ),
         ({"wordPolicyConfig": {"wordsConfig": [{"text": " "}]}}, "wordPolicyConfig.wordsConfig.0.text: blank."),
@@ -208,8 +224,8 @@ def test_what_cannot_be_is_refused_with_what_to_do(house: Guarded, policies: Any
 
 def test_a_name_is_taken_once_and_never_stands_for_an_id(house: Guarded) -> None:
     identifier = house.guardrail()
+    name = house.client("bedrock").get_guardrail(guardrailIdentifier=identifier)["name"]
     with pytest.raises(ClientError) as taken:
-        name = house.client("bedrock").get_guardrail(guardrailIdentifier=identifier)["name"]
         house.client("bedrock").create_guardrail(
             name=name, wordPolicyConfig=WORDS, blockedInputMessaging=IN, blockedOutputsMessaging=OUT
         )
@@ -272,7 +288,9 @@ def test_what_is_only_to_be_told_changes_nothing(house: Guarded) -> None:
     identifier = house.guardrail(wordPolicyConfig={"wordsConfig": [word]})
     told = house.applied(identifier, "a falcon")
     assert (told["action"], told["outputs"]) == ("NONE", [])
-    assert told["assessments"][0]["wordPolicy"]["customWords"] == [{"match": "falcon", "action": "NONE", "detected": True}]
+    assert told["assessments"][0]["wordPolicy"]["customWords"] == [
+        {"match": "falcon", "action": "NONE", "detected": True}
+    ]
     silent = house.applied(identifier, "a falcon", source="OUTPUT")
     assert "wordPolicy" not in silent["assessments"][0]
     assert silent["usage"]["wordPolicyUnits"] == 0
@@ -303,7 +321,8 @@ def test_a_conversation_is_masked_on_its_way_in_and_out(house: Guarded) -> None:
     answer = house.converse(house.guardrail(), "I am ann@example.com.", system=[{"text": "Serve eve@example.com."}])
     assert text_of(answer) == "Mail {EMAIL}."
     assert answer["stopReason"] == "guardrail_intervened"
-    assert "{EMAIL}" in asked[0] and "ann@" not in asked[0]
+    assert "{EMAIL}" in asked[0]
+    assert "ann@" not in asked[0]
     assert "eve@example.com" in asked[0], "system prompts are looked at where they are marked"
     trace = answer["trace"]["guardrail"]
     assert (trace["actionReason"], "modelOutput" in trace) == ("Guardrail masked.", False)
@@ -330,13 +349,18 @@ def test_a_stream_never_shows_what_is_blocked(house: Guarded) -> None:
     house.says = lambda _prompt: "It is all about Project Falcon, and more."
     text, metadata, events = house.streamed(identifier, "hi")
     assert text == f"It is all about {OUT}"
-    assert [event for event in events if "messageStop" in event][0]["messageStop"]["stopReason"] == "guardrail_intervened"
+    assert (
+        next(event for event in events if "messageStop" in event)["messageStop"]["stopReason"] == "guardrail_intervened"
+    )
     trace = metadata["trace"]["guardrail"]
     (told,) = trace["outputAssessments"][identifier]
     assert told["wordPolicy"]["customWords"] == [{"match": "Project Falcon", "action": "BLOCKED", "detected": True}]
     house.says = lambda _prompt: "Mail ann@example.com or AC-1234 now."
     text, metadata, _ = house.streamed(identifier, "hi")
-    assert (text, metadata["trace"]["guardrail"]["actionReason"]) == ("Mail {EMAIL} or {Account} now.", "Guardrail masked.")
+    assert (text, metadata["trace"]["guardrail"]["actionReason"]) == (
+        "Mail {EMAIL} or {Account} now.",
+        "Guardrail masked.",
+    )
     text, metadata, _ = house.streamed(identifier, "my ssn is 123-45-6789")
     assert (text, metadata["usage"]["outputTokens"]) == (IN, 0)
 
@@ -347,7 +371,9 @@ def test_an_asynchronous_stream_is_ended_when_something_is_found_and_masks_nothi
     text, _, events = house.streamed(identifier, "hi", mode="async")
     assert text.startswith("Mail ann@example.com about project falcon")
     assert text.endswith(OUT)
-    assert any("messageStop" in event and event["messageStop"]["stopReason"] == "guardrail_intervened" for event in events)
+    assert any(
+        "messageStop" in event and event["messageStop"]["stopReason"] == "guardrail_intervened" for event in events
+    )
 
 
 def test_bodies_of_invoke_model_are_guarded_too(house: Guarded) -> None:
@@ -394,7 +420,9 @@ def test_openais_door_takes_a_guardrail_by_bedrocks_headers(house: Guarded) -> N
     }
 
     def post(path: str, **body: Any) -> httpx.Response:
-        return httpx.post(f"{house.server.settings.endpoint}/v1{path}", headers=headers, json={"model": STARTER, **body})
+        return httpx.post(
+            f"{house.server.settings.endpoint}/v1{path}", headers=headers, json={"model": STARTER, **body}
+        )
 
     def chat(text: str, **more: Any) -> httpx.Response:
         return post("/chat/completions", messages=[{"role": "user", "content": text}], **more)
@@ -437,7 +465,13 @@ def test_a_judge_tells_topics_contents_and_names(house: Guarded) -> None:
         },
         sensitiveInformationPolicyConfig={"piiEntitiesConfig": [{"type": "NAME", "action": "ANONYMIZE"}]},
     )
-    answers = {"Investment Advice": "NO", "violence": "NONE", "pain": "MEDIUM", "ignore its": "NONE", "the name of": '["Ann Lee"]'}
+    answers = {
+        "Investment Advice": "NO",
+        "violence": "NONE",
+        "pain": "MEDIUM",
+        "ignore its": "NONE",
+        "the name of": '["Ann Lee"]',
+    }
     house.says = lambda prompt: next((told for mark, told in answers.items() if mark in prompt), "Ann Lee said it.")
     passed = house.applied(identifier, "Ann Lee hit him.", outputScope="FULL")
     assert passed["outputs"] == [{"text": "{NAME} hit him."}]
@@ -463,7 +497,10 @@ def test_a_judge_tells_topics_contents_and_names(house: Guarded) -> None:
 def test_an_answer_is_held_against_its_source_and_its_question(house: Guarded) -> None:
     filters = [{"type": "GROUNDING", "threshold": 0.7}, {"type": "RELEVANCE", "threshold": 0.5}]
     identifier = house.guardrail(contextualGroundingPolicyConfig={"filtersConfig": filters})
-    source = {"text": "Tokyo is the capital of Japan. Its harbour was opened in 1941.", "qualifiers": ["grounding_source"]}
+    source = {
+        "text": "Tokyo is the capital of Japan. Its harbour was opened in 1941.",
+        "qualifiers": ["grounding_source"],
+    }
     query = {"text": "What is the capital of Japan?", "qualifiers": ["query"]}
 
     def scores(answer: str) -> tuple[str, dict[str, tuple[str, bool]]]:
@@ -476,7 +513,10 @@ def test_an_answer_is_held_against_its_source_and_its_question(house: Guarded) -
     assert scores("The capital of Japan is Tokyo.") == ("NONE", {"GROUNDING": fine, "RELEVANCE": fine})
     assert scores("Tokyo.")[1]["RELEVANCE"] == fine
     assert scores("London is the capital of Japan.")[1]["GROUNDING"] == blocked
-    assert scores("The harbour was opened in 1941.") == ("GUARDRAIL_INTERVENED", {"GROUNDING": fine, "RELEVANCE": blocked})
+    assert scores("The harbour was opened in 1941.") == (
+        "GUARDRAIL_INTERVENED",
+        {"GROUNDING": fine, "RELEVANCE": blocked},
+    )
     assert scores("The harbour was opened in 1950.")[1]["GROUNDING"] == blocked
     marked = [{"guardContent": {"text": each}} for each in (source, query)]
     house.says = lambda _prompt: "London is the capital of Japan."
@@ -515,15 +555,79 @@ def test_answers_from_a_knowledge_base_are_guarded(house: Guarded) -> None:
     events = list(client.retrieve_and_generate_stream(**config())["stream"])
     assert events == [{"output": {"text": OUT}}, {"guardrail": {"action": "INTERVENED"}}]
     found = client.retrieve(knowledgeBaseId=base, retrievalQuery={"text": "the fee"}, **named)
-    assert found["retrievalResults"] and found["guardrailAction"] == "NONE"
+    assert found["retrievalResults"]
+    assert found["guardrailAction"] == "NONE"
     nothing = client.retrieve(knowledgeBaseId=base, retrievalQuery={"text": "project falcon"}, **named)
     assert (nothing["retrievalResults"], nothing["guardrailAction"]) == ([], "INTERVENED")
+
+
+def test_the_flow_of_public_notebooks_runs_unmodified_where_the_administrator_names_a_judge(
+    tmp_path: Path,
+) -> None:
+    """As the guardrails notebooks of aws-samples go: all policies at once, then input, output, a version, and clean up."""
+    tokenizer = Tokenizer.open(BUNDLED)
+
+    def say(body: dict[str, Any]) -> list[int]:
+        prompt = tokenizer.decode(body["prompt"])
+        told = "[]" if "JSON array" in prompt else "NO" if "YES or NO" in prompt else "NONE"
+        if "Fiduciary" in prompt and "stock" in prompt.split("<text>")[1].split("</text>")[0]:
+            told = "YES"
+        return [*tokenizer.encode(told, begin=False), tokenizer.eos_id]
+
+    judged = Settings(home=tmp_path / "home", port=free_port(), guardrail_judge=STARTER)
+    with running_server(judged.home, settings=judged) as server, speaking_engine(server.platform, STARTER, say):
+        client, runtime = server.client("bedrock"), server.client("bedrock-runtime")
+        kinds = ("SEXUAL", "VIOLENCE", "HATE", "INSULTS", "MISCONDUCT", "PROMPT_ATTACK")
+        created = client.create_guardrail(
+            name="fiduciary-advice",
+            description="Prevents our model from providing fiduciary advice.",
+            topicPolicyConfig={"topicsConfig": [{**TOPIC, "name": "Fiduciary Advice"}]},
+            contentPolicyConfig={
+                "filtersConfig": [
+                    {"type": kind, "inputStrength": "HIGH", "outputStrength": "NONE" if kind == kinds[-1] else "HIGH"}
+                    for kind in kinds
+                ]
+            },
+            wordPolicyConfig=WORDS,
+            sensitiveInformationPolicyConfig={
+                "piiEntitiesConfig": [
+                    {"type": kind, "action": "ANONYMIZE"} for kind in ("EMAIL", "PHONE", "NAME", "ADDRESS")
+                ],
+            },
+            contextualGroundingPolicyConfig={"filtersConfig": [{"type": "GROUNDING", "threshold": 0.75}]},
+            blockedInputMessaging=IN,
+            blockedOutputsMessaging=OUT,
+            tags=[{"key": "purpose", "value": "fiduciary-advice-prevention"}],
+        )
+        identifier = created["guardrailId"]
+        version = client.create_guardrail_version(guardrailIdentifier=identifier, description="v1")["version"]
+        assert client.list_guardrails(guardrailIdentifier=identifier)["guardrails"][1]["version"] == version
+        for source, text, expected in (
+            ("INPUT", "How should I invest for my retirement? Which stock?", [IN]),
+            ("INPUT", "What is the rate you offer for the Gold account?", []),
+            (
+                "OUTPUT",
+                "You should call 206-555-0100 or mail ann@example.com.",
+                ["You should call {PHONE} or mail {EMAIL}."],
+            ),
+        ):
+            answer = runtime.apply_guardrail(
+                guardrailIdentifier=identifier,
+                guardrailVersion=version,
+                source=source,
+                content=[{"text": {"text": text}}],
+            )
+            assert [each["text"] for each in answer["outputs"]] == expected
+        client.delete_guardrail(guardrailIdentifier=identifier)
 
 
 def test_an_administrator_can_demand_a_guardrail(house: Guarded) -> None:
     identifier = house.guardrail()
     house.client("bedrock").create_guardrail_version(guardrailIdentifier=identifier)
-    access, arn = house.server.platform.access, f"arn:aws:bedrock:us-east-1:{house.server.platform.account}:guardrail/{identifier}"
+    access, arn = (
+        house.server.platform.access,
+        f"arn:aws:bedrock:us-east-1:{house.server.platform.account}:guardrail/{identifier}",
+    )
     access.identities.create_user("guarded")
     access.attachments.put_inline(
         Kind.USER,
@@ -550,12 +654,20 @@ def test_an_administrator_can_demand_a_guardrail(house: Guarded) -> None:
     config = {"guardrailIdentifier": identifier, "guardrailVersion": "1"}
     assert text_of(client.converse(**ask, guardrailConfig=config)) == "yes"
     other = house.guardrail()
-    for wrong in ({}, {"guardrailConfig": {**config, "guardrailVersion": "DRAFT"}}, {"guardrailConfig": {**config, "guardrailIdentifier": other}}):
+    for wrong in (
+        {},
+        {"guardrailConfig": {**config, "guardrailVersion": "DRAFT"}},
+        {"guardrailConfig": {**config, "guardrailIdentifier": other}},
+    ):
         with pytest.raises(ClientError) as denied:
             client.converse(**ask, **wrong)
         assert said(denied)[0] == "AccessDeniedException"
     with pytest.raises(ClientError) as denied:
-        client.apply_guardrail(guardrailIdentifier=other, guardrailVersion="1", source="INPUT", content=[{"text": {"text": "a"}}])
+        client.apply_guardrail(
+            guardrailIdentifier=other, guardrailVersion="1", source="INPUT", content=[{"text": {"text": "a"}}]
+        )
     assert said(denied)[0] == "AccessDeniedException"
-    applied = client.apply_guardrail(guardrailIdentifier=arn, guardrailVersion="1", source="INPUT", content=[{"text": {"text": "a"}}])
+    applied = client.apply_guardrail(
+        guardrailIdentifier=arn, guardrailVersion="1", source="INPUT", content=[{"text": {"text": "a"}}]
+    )
     assert applied["action"] == "NONE"

@@ -1,6 +1,7 @@
 """The door over TLS: our own certificate and given ones, boto3 with the bundle, sandboxes by their socket."""
 
 import http.client
+import json
 import os
 import socket
 import ssl
@@ -18,8 +19,10 @@ import pytest
 from botocore.config import Config
 from cryptography import x509
 
+from outcrop.access.names import Kind
 from outcrop.cli import export
 from outcrop.cli.listening import answers
+from outcrop.cli.supervisor import Supervisor
 from outcrop.cli.tls import with_tls
 from outcrop.errors import MachineTrouble
 from outcrop.keys import door_certificate
@@ -74,6 +77,22 @@ def test_nobody_else_is_trusted_and_nothing_is_said_in_clear(server: Running) ->
         client(server, "sts", endpoint_url=plain).get_caller_identity()
 
 
+def test_a_policy_that_demands_tls_is_fulfilled(server: Running) -> None:
+    access = server.platform.access
+    access.identities.create_user("secure")
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:ListAllMyBuckets",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    access.attachments.put_inline(Kind.USER, "secure", "own", document)
+    key = access.credentials.create_key("secure")
+    theirs = client(server, "s3", aws_access_key_id=key.key_id, aws_secret_access_key=key.secret)
+    assert "Buckets" in theirs.list_buckets()
+
+
 def test_our_own_programs_find_it(server: Running) -> None:
     assert answers(server.settings)
     assert not answers(replace(server.settings, tls_ca=None)), "without the authority it is not trusted"
@@ -109,11 +128,24 @@ def test_the_files_are_ours_alone_and_stay_until_they_are_due(tmp_path: Path) ->
     assert door_certificate.is_due(tmp_path, now=due)
     door_certificate.own(tmp_path, "127.0.0.1", now=due)
     assert made.certificate.read_bytes() != first
-    assert made.trusted is not None and made.trusted.read_bytes() == authority, "what clients pin stays"
+    assert made.trusted is not None
+    assert made.trusted.read_bytes() == authority, "what clients pin stays"
     door_certificate.own(tmp_path, "lab.example", now=due)
     names = x509.load_pem_x509_certificate(made.certificate.read_bytes()).extensions
     told = names.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "lab.example" in told.get_values_for_type(x509.DNSName)
+
+
+@pytest.mark.parametrize("lost", ["tls.pem", "tls.key", "tls-authority.pem", "tls-authority.key"])
+def test_files_that_do_not_belong_together_are_made_anew(tmp_path: Path, lost: str) -> None:
+    made = door_certificate.own(tmp_path / "keys", "127.0.0.1", now=NOW)
+    other = door_certificate.own(tmp_path / "other", "127.0.0.1", now=NOW)
+    (made.key.parent / lost).write_bytes((other.key.parent / lost).read_bytes())  # as after a kill between two files
+    door_certificate.own(tmp_path / "keys", "127.0.0.1", now=NOW)
+    assert door_certificate.given(*made, "127.0.0.1") == made
+    made.certificate.write_bytes(b"no certificate")
+    door_certificate.own(tmp_path / "keys", "127.0.0.1", now=NOW)
+    assert door_certificate.given(*made, "127.0.0.1") == made
 
 
 def test_given_files_are_tried_before_anything_starts(tmp_path: Path) -> None:
@@ -122,9 +154,9 @@ def test_given_files_are_tried_before_anything_starts(tmp_path: Path) -> None:
     foreign = door_certificate.own(other, "127.0.0.1", now=NOW)
     settings = Settings(home=tmp_path / "home", host="lab.example")
 
-    def refusal(**files: Path | None) -> str:
+    def refusal(*, cert: Path, key: Path | None = None, ca: Path | None = None) -> str:
         with pytest.raises(MachineTrouble) as refused:
-            with_tls(settings, **files)
+            with_tls(settings, cert=cert, key=key, ca=ca)
         return refused.value.message
 
     given = with_tls(settings, cert=made.certificate, key=made.key, ca=made.trusted)
@@ -140,6 +172,33 @@ def test_given_files_are_tried_before_anything_starts(tmp_path: Path) -> None:
     assert "certificate has expired" in refusal(cert=old.certificate, key=old.key, ca=old.trusted)
     with pytest.raises(MachineTrouble, match="--tls makes a certificate"):
         with_tls(settings, own=True, cert=made.certificate, key=made.key)
+
+
+class Part:
+    """A part of `outcrop up` that remembers what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def end(self) -> None:
+        self.done.append("end")
+
+    def keep_alive(self) -> None:
+        self.done.append("start")
+
+
+def test_a_certificate_that_is_due_is_renewed_while_everything_runs(tmp_path: Path) -> None:
+    made = door_certificate.own(tmp_path / "keys", "127.0.0.1", now=NOW - timedelta(days=380))
+    before = made.certificate.read_bytes()
+    supervisor: Any = Supervisor(replace(Settings(home=tmp_path), tls=True), console=True)
+    server, worker = Part(), Part()
+    supervisor._children, supervisor._renews_at = {"server": server, "worker": worker}, 0.0
+    supervisor._renew()
+    assert made.certificate.read_bytes() != before
+    assert (server.done, worker.done) == (["end", "start"], [])
+    supervisor._renews_at = 0.0
+    supervisor._renew()
+    assert server.done == ["end", "start"], "it is not due any more"
 
 
 def test_settings_come_from_the_environment(tmp_path: Path) -> None:

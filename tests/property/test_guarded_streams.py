@@ -98,7 +98,9 @@ def streamed(parts: list[tuple[Any, str]], whole: Finished) -> tuple[list[Any], 
         block, last = -1, None
         for number, (part, text) in enumerate(parts):
             block, opens, last = block + (part != last), part != last, part
-            piece = AnswerPiece(text=text, num_output_tokens=number, first=not number, part=part, block=block, opens=opens)
+            piece = AnswerPiece(
+                text=text, num_output_tokens=number, first=not number, part=part, block=block, opens=opens
+            )
             if not answer.over:
                 shown.extend(await answer.take(piece))
         if not answer.over:

@@ -10,13 +10,14 @@ import pytest
 
 from outcrop.console.language import LANGUAGES
 from outcrop.console.visit import LANGUAGE_COOKIE, THEME_COOKIE
+from tests.support.patience import PATIENCE_S
 from tests.support.servers import Installed, outcrop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 WIDER_THAN_THE_WINDOW = "() => document.documentElement.scrollWidth > innerWidth"
 _GRAVE = ("serious", "critical")
-_WAITS_MS = 90_000
+_WAITS_MS = PATIENCE_S * 1000
 _FOCUSABLE = """() => [...document.querySelectorAll(
     'a[href], button, input:not([type=hidden]), select, textarea, summary')].filter((each) =>
     !each.disabled && each.checkVisibility({visibilityProperty: true}) &&

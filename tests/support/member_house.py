@@ -46,6 +46,14 @@ ALARM = {
     "Threshold": 1.0,
     "ComparisonOperator": "LessThanThreshold",
 }
+LIFECYCLE_RULE = {
+    "ID": "r",
+    "Status": "Enabled",
+    "Filter": {"Prefix": "a"},
+    "Expiration": {"Days": 1},
+    "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+}
 DATA_QUERY = {
     "Id": "m",
     "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"},
@@ -139,7 +147,12 @@ class Furnished:
         with suppress(Refusal):
             self.platform.guardrails.get(made or "")
             self.platform.guardrails.delete(made or "", None)
-        words = {"name": "members", "policies": {"wordPolicy": {"words": [{"text": "a"}]}}, "judge": None, "encoder": None}
+        words = {
+            "name": "members",
+            "policies": {"wordPolicy": {"words": [{"text": "a"}]}},
+            "judge": None,
+            "encoder": None,
+        }
         messages = {"blockedInputMessaging": "in", "blockedOutputsMessaging": "out"}
         arn = self.platform.guardrails.create(words | messages, region=REGION, tags={}).arn
         self.platform.guardrails.number(arn, None)
@@ -316,6 +329,7 @@ def furnished(home: Path) -> Furnished:
         "cloudwatch:GetMetricData": {"EndTime": datetime(2020, 1, 1, 1, tzinfo=UTC), "MetricDataQueries": [DATA_QUERY]},
         "s3:CreateBucket": {"Bucket": "another"},
         "s3:CopyObject": {"Key": "copied"},
+        "s3:PutBucketLifecycleConfiguration": {"LifecycleConfiguration": {"Rules": [LIFECYCLE_RULE]}},
         "s3:GetObjectAttributes": {"Key": PARTS.key, "ObjectAttributes": ["ObjectParts"]},
         **{
             f"s3:{operation}": place

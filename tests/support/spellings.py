@@ -131,7 +131,10 @@ BEDROCK_MEMBERS = {
     "StopModelCustomizationJob": ("jobIdentifier", "job"),
     "GetCustomModel": ("modelIdentifier", "model"),
     "DeleteCustomModel": ("modelIdentifier", "model"),
-    **dict.fromkeys(("GetGuardrail", "UpdateGuardrail", "DeleteGuardrail", "CreateGuardrailVersion", "ApplyGuardrail"), ("guardrailIdentifier", "guardrail")),
+    **dict.fromkeys(
+        ("GetGuardrail", "UpdateGuardrail", "DeleteGuardrail", "CreateGuardrailVersion", "ApplyGuardrail"),
+        ("guardrailIdentifier", "guardrail"),
+    ),
     "GetImportedModel": ("modelIdentifier", "imported"),
     "DeleteImportedModel": ("modelIdentifier", "imported"),
     "GetModelImportJob": ("jobIdentifier", "import job"),

@@ -11,7 +11,7 @@ from bench import learning, result_measures, result_page, results, sweep_default
 from bench.marked import replaced
 from bench.result_parts import PARTS, PartFiles, PartJob, ResultPart, chosen
 from outcrop.evaluation.bakeoff.customizing import TrainedModel
-from outcrop.evaluation.bakeoff.sharing import SharedJob
+from outcrop.evaluation.bakeoff.sharing import SharedJob, digests
 from outcrop.training.examples import Example
 
 
@@ -62,6 +62,8 @@ def test_the_page_tells_what_was_measured_and_what_was_not_run() -> None:
     part = PARTS[0]
     told = result_page.section(PARTS, {part.name: result()}, code="c")
     assert "2026-12-01 | 2 cores |" in told
+    assert "| 1.5 min | 2.0 min |" in told
+    assert "| 1.5 min | – |" in result_page.section(PARTS, {part.name: result(seconds=None)}, code="c")
     assert "2026-12-01, by earlier code | 2 cores |" in result_page.section(PARTS, {part.name: result()}, code="d")
     assert (
         f"| **{part.name}**: {part.task} | bits per byte | 4.500 → 3.250 | -1.250 (-1.500 to -1.000) | better |" in told
@@ -96,7 +98,7 @@ def test_what_was_measured_by_the_same_code_data_and_settings_is_not_measured_ag
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(results, "WORK", tmp_path / "work")
-    part, digest = tiny_part(tmp_path), results.digests()
+    part, digest = tiny_part(tmp_path), digests()
     files = part.prepare(tmp_path, tmp_path)
     key = results.key_of(part, results.shared_jobs(files.jobs, digest), digest(files.questions))
     results.place(part).parent.mkdir()

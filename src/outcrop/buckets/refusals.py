@@ -206,9 +206,11 @@ def mounted(bucket: str, instead: str) -> ServiceRefusal:
     )
 
 
-def no_access_lists() -> ServiceRefusal:
+def no_access_lists(instead: str = "") -> ServiceRefusal:
     """The refusal of an access control list: the owner of a bucket owns its objects, and policies decide."""
-    return ServiceRefusal("AccessControlListNotSupported", "The bucket does not allow ACLs", http_status=400)
+    text = "The bucket does not allow ACLs"
+    text = f"{text}. {instead}" if instead else text
+    return ServiceRefusal("AccessControlListNotSupported", text, http_status=400)
 
 
 def not_built(what: str, instead: str) -> ServiceRefusal:

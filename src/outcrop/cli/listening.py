@@ -56,7 +56,7 @@ def answers(settings: Settings, *, timeout_s: float = 2) -> bool:
 
 
 def opener_of(settings: Settings) -> urllib.request.OpenerDirector:
-    """What opens pages of the endpoint: with the certificate that clients of it trust, and without any proxy."""
+    """An opener for pages of the endpoint, which trusts its certificate and goes through no proxy."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if settings.tls_cert is not None or settings.tls_ca is not None:
         context = ssl.create_default_context()

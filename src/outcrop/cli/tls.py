@@ -29,9 +29,9 @@ def with_tls(
         raise MachineTrouble("--tls makes a certificate, and --tls-cert names one. Give one of them.")
     if cert is not None and key is not None:
         absolute = [path.expanduser().absolute() if path is not None else None for path in (cert, key, ca)]
-        assert absolute[0] is not None and absolute[1] is not None, "they are given"
+        pair = [path for path in absolute[:2] if path is not None]
         host = urlsplit(settings.endpoint).hostname or settings.host
-        found = door_certificate.given(absolute[0], absolute[1], absolute[2], host)
+        found = door_certificate.given(pair[0], pair[1], absolute[2], host)
     elif own:
         make_home(settings)
         found = door_certificate.own(settings.keys, settings.host, now=SystemClock().now())

@@ -157,7 +157,7 @@ def _spelled(stream: Any) -> Iterator[_Line]:
 
 
 def _beside(visit: ConsoleVisit, text: str) -> _Line:
-    """What an answer is beside text: a tune to look at and to hear, a verse with its morae."""
+    """The members of an end that tell of a tune, to look at and to hear, or a verse."""
     tune, verse = tune_in(text), verse_in(text)
     found: _Line = {} if tune is None else {"tune": tune_address(visit, tune)}
     return found | ({"morae": told_morae(verse)} if verse else {})

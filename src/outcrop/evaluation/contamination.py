@@ -56,7 +56,7 @@ def check(
 
 
 def check_file(path: Path, questions: Sequence[Question], *, name: str) -> LearnedFrom:
-    """Look for the questions in the records of a file that is here, such as those that a prompt draws examples from."""
+    """Look for the questions in the records of a file, such as those that a prompt draws examples from."""
     return _looked_through(_FileData(path), questions, model=name, compared=name)
 
 

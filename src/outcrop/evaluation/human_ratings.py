@@ -73,7 +73,10 @@ class LikertRating:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparativeLikert:
-    """How much better one of two answers is: 1 is the left one by far, 3 a tie, 5 the right one by far."""
+    """A point that says how much better one of two answers is.
+
+    1 is the left one by far, 3 a tie, 5 the right one by far.
+    """
 
     metric: str
     left: int
@@ -228,7 +231,8 @@ def _problems(record: RatedRecord, metrics: Sequence[RatedMetric], number: int) 
 
 
 def _problem(rating: Rating, num_responses: int) -> str | None:
-    """What is wrong with a rating of so many answers; None for one that may be."""
+    """The problem with a rating of so many answers; None for one that may be."""
+    shown: tuple[int, ...] = ()
     match rating:
         case Thumb(response=response) | ResponseChoice(response=response) | LikertRating(response=response):
             shown = (response,)
@@ -237,7 +241,6 @@ def _problem(rating: Rating, num_responses: int) -> str | None:
             if left == right:
                 return f"response {left} is compared with itself. Name two."
         case ResponseRanks(ranks=ranks):
-            shown = ()
             if len(ranks) != num_responses or not set(ranks) <= set(range(1, num_responses + 1)):
                 return f"ranks {list(ranks)} of {num_responses} responses. Give each one from 1 to {num_responses}."
     if unknown := [number for number in shown if number not in range(num_responses)]:

@@ -1,4 +1,4 @@
-"""A guardrail at work on one request: its texts before the model sees them, and every answer before a reader does.
+"""A guardrail at work on one request: on its texts before the model, on answers before their reader.
 
 An answer that streams is held back as long as a place in it is undecided (`matching.py`), and as a whole where a model
 tells more of it than a pattern does. Asynchronous streams show everything at once and are ended when something is
@@ -52,7 +52,9 @@ class GuardedRequest:
 
     async def take_output(self, text: str, sources: Sequence[str]) -> Assessed:
         """An answer from passages, held against them and against the question."""
-        assessed = await self.guard.assess(Content(texts=(text,), sources=tuple(sources), query=self.asked), Side.OUTPUT)
+        assessed = await self.guard.assess(
+            Content(texts=(text,), sources=tuple(sources), query=self.asked), Side.OUTPUT
+        )
         self.note(assessed.assessment, text)
         return assessed
 
@@ -255,7 +257,9 @@ class GuardedAnswer:
         (given,) = slots.filled(masked)
         self._calls.append(ToolCall(id=first.call_id, name=first.call_name, arguments=given))
         text = written if masked == slots.texts else json.dumps(given, ensure_ascii=False)
-        shown = replace(last, text=text, first=self._opened < 0, opens=True, call_id=first.call_id, call_name=first.call_name)
+        shown = replace(
+            last, text=text, first=self._opened < 0, opens=True, call_id=first.call_id, call_name=first.call_name
+        )
         self._opened = last.block
         return (shown,)
 

@@ -1,4 +1,4 @@
-"""What a guardrail found in some texts, and what it does about it: in Bedrock's own members."""
+"""Assessments: what a guardrail found in some texts and does about it, in Bedrock's own members."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _TOLD = {Action.BLOCK: "BLOCKED", Action.ANONYMIZE: "ANONYMIZED", Action.NONE: "
 
 
 class GuardOutcome(StrEnum):
-    """What is done about the texts of one side."""
+    """The outcome for the texts of one side."""
 
     NONE = "none"
     MASKED = "masked"
@@ -104,7 +104,7 @@ class Applied(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """What was found in the texts of one side."""
+    """The findings in the texts of one side."""
 
     applied: Applied
     side: Side
@@ -122,7 +122,7 @@ class Assessment:
 
     @property
     def outcome(self) -> GuardOutcome:
-        """What is done about the texts."""
+        """The outcome of all findings."""
         actions = {place.action for place in self.places}
         for several in (self.topics, self.filters, self.grounding):
             actions |= {each.action for each in several if each.detected}
@@ -131,7 +131,7 @@ class Assessment:
         return GuardOutcome.MASKED if Action.ANONYMIZE in actions else GuardOutcome.NONE
 
     def members(self, *, full: bool = False) -> dict[str, Any]:
-        """Bedrock's assessment; `full` tells of what was looked for and not found too, but for words and expressions."""
+        """Bedrock's assessment; `full` tells what was not found too, but for words and expressions."""
         policies = {
             "topicPolicy": {"topics": [*self._topics(full)]},
             "contentPolicy": {"filters": [*self._filters(full)]},

@@ -40,7 +40,7 @@ def iban(text: str) -> bool:
 
 
 def routing(text: str) -> bool:
-    """Whether it is the number of a bank in the United States: 3, 7 and 1 times its digits make a multiple of 10."""
+    """Whether it is the number of a bank in the United States, by a weighted sum of its digits."""
     digits = digits_of(text)
     first = digits[0] * 10 + digits[1] if len(digits) == 9 else -1
     known = first in range(1, 13) or first in range(21, 33) or first in range(61, 73) or first == 80
@@ -81,7 +81,7 @@ def my_number(text: str) -> bool:
 
 
 def social_security(text: str) -> bool:
-    """Whether it may be a Social Security number: no part of it is zero, and it begins with no other thing's digits."""
+    """Whether it may be a Social Security number, with no part zero and no area that is never given."""
     digits = "".join(map(str, digits_of(text)))
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     return len(digits) == 9 and area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"

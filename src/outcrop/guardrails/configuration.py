@@ -1,4 +1,4 @@
-"""The configuration of a guardrail, as a request gives it: checked, and kept in the words in which it is told again."""
+"""The configuration of a guardrail, as a request gives it: checked, and kept as it is told again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -97,7 +97,9 @@ def _check_filters(config: Mapping[str, Any], judge: str | None) -> None:
     _check_once(at, filters, "type")
     for number, each in enumerate(filters):
         if each["type"] == "PROMPT_ATTACK" and each["outputStrength"] != _NONE:
-            raise Invalid(f"{at}.{number}.outputStrength: an answer is no attack. Give PROMPT_ATTACK the strength NONE.")
+            raise Invalid(
+                f"{at}.{number}.outputStrength: an answer is no attack. Give PROMPT_ATTACK the strength NONE."
+            )
         for member in ("inputModalities", "outputModalities"):
             if "IMAGE" in each.get(member, ()):
                 raise Invalid(f"{at}.{number}.{member}: pictures are not looked at in Outcrop. Give TEXT alone.")

@@ -121,8 +121,18 @@ _MATCHERS = (
     _behind("CREDIT_DEBIT_CARD_CVV", _CVV, r"[0-9]{3,4}"),
     _behind("CREDIT_DEBIT_CARD_EXPIRY", _EXPIRY, rf"(?:{_TWICE})\s?[/\-]\s?(?:20)?[0-9]{{2}}"),
     _behind("PIN", r"PIN(?: code)?|personal identification number|暗証番号", r"[0-9]{4,8}"),
-    _behind("PASSWORD", r"passwords?|passwd|pwd|passphrase|パスワード", r"[!-~]{3,63}[A-Za-z0-9!@#$%^&*+=_~?\-](?![!-~]{0,64}[A-Za-z0-9!@#$%^&*+=_~?\-])", check=_is_no_word),
-    _behind("USERNAME", r"user[ _-]?names?|user id|login|ユーザー?名", r"[A-Za-z0-9][A-Za-z0-9._@\-]{1,62}[A-Za-z0-9]", between=_COLON),
+    _behind(
+        "PASSWORD",
+        r"passwords?|passwd|pwd|passphrase|パスワード",
+        r"[!-~]{3,63}[A-Za-z0-9!@#$%^&*+=_~?\-](?![!-~]{0,64}[A-Za-z0-9!@#$%^&*+=_~?\-])",
+        check=_is_no_word,
+    ),
+    _behind(
+        "USERNAME",
+        r"user[ _-]?names?|user id|login|ユーザー?名",
+        r"[A-Za-z0-9][A-Za-z0-9._@\-]{1,62}[A-Za-z0-9]",
+        between=_COLON,
+    ),
     _pattern(
         "INTERNATIONAL_BANK_ACCOUNT_NUMBER",
         rf"{_LEFT}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,4}})?{_RIGHT}",
@@ -157,7 +167,12 @@ _MATCHERS = (
     _behind("US_BANK_ACCOUNT_NUMBER", r"(?:bank |checking |savings )?account|acct\.?|口座番号", r"[0-9]{6,17}"),
     _behind("US_PASSPORT_NUMBER", r"passport", r"(?:[A-Z][0-9]{8}|[0-9]{9})"),
     _behind("DRIVER_ID", _DRIVER, r"[A-Z0-9][A-Z0-9\-]{3,17}[0-9]"),
-    _behind("LICENSE_PLATE", r"licen[cs]e plates?|number plates?|plate", r"[A-Z0-9]{1,4}[ \-]?[A-Z0-9]{2,5}", check=_has_digit),
+    _behind(
+        "LICENSE_PLATE",
+        r"licen[cs]e plates?|number plates?|plate",
+        r"[A-Z0-9]{1,4}[ \-]?[A-Z0-9]{2,5}",
+        check=_has_digit,
+    ),
     _pattern(
         "VEHICLE_IDENTIFICATION_NUMBER",
         rf"{_LEFT}[A-HJ-NPR-Z0-9]{{17}}{_RIGHT}",
@@ -182,18 +197,23 @@ _MATCHERS = (
     ),
     _pattern(
         "UK_NATIONAL_INSURANCE_NUMBER",
-        rf"{_LEFT}(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{{2}} ?[0-9]{{2}} ?[0-9]{{2}} ?[A-D]{_RIGHT}",
+        rf"{_LEFT}(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?[0-9]{{2}}){{3}} ?[A-D]{_RIGHT}",
         13,
         letters=_NUMBER_LETTERS,
     ),
-    _behind("UK_UNIQUE_TAXPAYER_REFERENCE_NUMBER", r"UTR|unique taxpayer(?: reference)?|tax reference", r"[0-9]{5} ?[0-9]{5}", check=checksums.taxpayer),
+    _behind(
+        "UK_UNIQUE_TAXPAYER_REFERENCE_NUMBER",
+        r"UTR|unique taxpayer(?: reference)?|tax reference",
+        r"[0-9]{5} ?[0-9]{5}",
+        check=checksums.taxpayer,
+    ),
     _pattern(
         "AGE",
         r"(?i)(?<![0-9.])(?:1[0-2][0-9]|[1-9]?[0-9])(?:[ \-]?(?:years?|yrs?)(?:[ \-]old| of age)|[ \-]?y/o|歳|才)|"
         r"(?<![A-Za-z])aged? (?:1[0-2][0-9]|[1-9]?[0-9])(?![0-9])",
         20,
     ),
-)  # fmt: skip
+)
 MATCHERS: Mapping[str, PatternMatcher] = {each.name: each for each in _MATCHERS}
 "By type."
 

@@ -22,7 +22,10 @@ held by a limit at each use."""
 
 
 def matcher_of(config: Mapping[str, Any], *, at: str) -> PatternMatcher:
-    """The matcher of an entry of regexesConfig. Raises Invalid for what is no expression, finds nothing, or never ends."""
+    """The matcher of an entry of regexesConfig.
+
+    Raises Invalid for what is no expression, is found in an empty text, or never ends.
+    """
     name, written = config["name"], config["pattern"]
     try:
         pattern = regex.compile(written)

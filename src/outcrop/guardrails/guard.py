@@ -35,8 +35,10 @@ from outcrop.guardrails.records import GuardrailVersion
 from outcrop.guardrails.words import WordMatcher
 from outcrop.store.damage import understood
 
-ABOUT = 0.5
+ABOUT = 0.4
 "The cosine from which on a text, or a sentence of it, is about a topic, where an encoder decides."
+_MOST_AT_ONCE = 10_000
+"Characters that are looked at in a few milliseconds."
 _STRENGTHS = {"NONE": None, "LOW": "HIGH", "MEDIUM": "MEDIUM", "HIGH": "LOW"}
 "The least confidence that is acted upon, by the strength of a filter."
 _PREFIX = {Side.INPUT: "input", Side.OUTPUT: "output"}
@@ -57,7 +59,7 @@ class Content:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessed:
-    """What was found, and what becomes of the texts."""
+    """Texts that were looked at: the findings, and what becomes of the texts."""
 
     assessment: Assessment
     outputs: tuple[str, ...]
@@ -70,7 +72,7 @@ class Assessed:
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """One version of a guardrail."""
+    """A guardrail in one of its versions."""
 
     applied: Applied
     messages: Mapping[Side, str]
@@ -111,8 +113,12 @@ class Guard:
             )
 
     def waits(self, side: Side) -> bool:
-        """Whether a text of this side is looked at as a whole: a model tells more of it than a pattern does."""
-        asked = [*self._topics_of(side), *self._filters_of(side), *(rule for rule in self.quoted if side in rule.actions)]
+        """Whether a text of this side is looked at as a whole, because a model is asked about it."""
+        asked = [
+            *self._topics_of(side),
+            *self._filters_of(side),
+            *(rule for rule in self.quoted if side in rule.actions),
+        ]
         return bool(asked or (side is Side.OUTPUT and self.groundings))
 
     @property
@@ -123,8 +129,10 @@ class Guard:
     async def assess(self, content: Content, side: Side) -> Assessed:
         """Look at texts. Raises what keeps a model from being asked."""
         began = time.monotonic()
+        # What takes a while takes it beside other requests.
+        aside = self.has_expressions or sum(map(len, content.texts)) > _MOST_AT_ONCE
         scanned = [
-            await to_thread.run_sync(scan, text, self.rules, side) if self.has_expressions else scan(text, self.rules, side)
+            await to_thread.run_sync(scan, text, self.rules, side) if aside else scan(text, self.rules, side)
             for text in content.texts
         ]
         places = [
@@ -138,8 +146,12 @@ class Guard:
             places=[place for several in places for place in several],
             topics=[await self._topic(topic, whole, side) for topic in self._topics_of(side)] if whole else [],
             filters=[await self._filter(each, whole, side) for each in self._filters_of(side)] if whole else [],
-            grounding=await self._grounded(whole if content.answer is None else content.answer, content) if side is Side.OUTPUT else [],
-            looked_for=[rule.name for rule in (*self.rules, *self.quoted) if rule.policy == "entity" and side in rule.actions],
+            grounding=await self._grounded(whole if content.answer is None else content.answer, content)
+            if side is Side.OUTPUT
+            else [],
+            looked_for=[
+                rule.name for rule in (*self.rules, *self.quoted) if rule.policy == "entity" and side in rule.actions
+            ],
             usage=self._usage(content, side),
             guarded=sum(map(len, content.texts)),
             total=sum(map(len, content.texts)) + content.unguarded,
@@ -168,11 +180,7 @@ class Guard:
 
     def _filters_of(self, side: Side) -> list[Mapping[str, Any]]:
         """The filters that act on this side, or tell of it."""
-        return [
-            each
-            for each in self.filters
-            if _is_enabled(each, side) and each[f"{_PREFIX[side]}Strength"] != "NONE"
-        ]
+        return [each for each in self.filters if _is_enabled(each, side) and each[f"{_PREFIX[side]}Strength"] != "NONE"]
 
     async def _quoted(self, text: str, side: Side) -> list[FoundPlace]:
         """The places that the judge quotes, wherever they stand."""

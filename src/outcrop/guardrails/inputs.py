@@ -25,7 +25,7 @@ _SUFFIX = re.compile(r"[A-Za-z0-9]{1,20}")
 
 
 @dataclass
-class _Texts:
+class _TextPlaces:
     """Places of texts, sorted by what they are for."""
 
     marked: list[tuple[Any, Any]] = field(default_factory=list)
@@ -52,8 +52,11 @@ class ConverseTexts:
     """The texts of a Converse request."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        self._params = {**params, **copy.deepcopy({name: params[name] for name in ("messages", "system") if name in params})}
-        self._texts, self._system = _Texts(), _Texts()
+        self._params = {
+            **params,
+            **copy.deepcopy({name: params[name] for name in ("messages", "system") if name in params}),
+        }
+        self._texts, self._system = _TextPlaces(), _TextPlaces()
         for message in self._params.get("messages", ()):
             for block in message["content"]:
                 _read_block(block, self._texts)
@@ -71,7 +74,7 @@ class ConverseTexts:
         return self._params
 
 
-def _read_block(block: Any, texts: _Texts) -> None:
+def _read_block(block: Any, texts: _TextPlaces) -> None:
     if "guardContent" in block:
         told = block["guardContent"].get("text")
         if told is None:
@@ -93,7 +96,7 @@ def _read_block(block: Any, texts: _Texts) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BodyConfig:
-    """What a body says of its guardrail."""
+    """The words of a body about its guardrail."""
 
     suffix: str | None = None
     asynchronous: bool = False
@@ -126,7 +129,7 @@ class PromptTexts:
         self._suffix = suffix
         self._whole = StringSlots([_told(asked.prompt)])
         self._pieces = [[*_cut(text, suffix)] for text in self._whole.texts]
-        texts = _Texts()
+        texts = _TextPlaces()
         for pieces in self._pieces:
             for piece in pieces:
                 _sort(piece, texts)
@@ -142,7 +145,10 @@ class PromptTexts:
         if isinstance(prompt, RawPrompt):
             return replace(self._asked, prompt=RawPrompt(text=told["text"]))
         assert isinstance(prompt, ChatPrompt), "token ids were refused"
-        turns = [{**turn, "content": told["turns"][n]} if turn.get("content") else turn for n, turn in enumerate(prompt.messages)]
+        turns = [
+            {**turn, "content": told["turns"][n]} if turn.get("content") else turn
+            for n, turn in enumerate(prompt.messages)
+        ]
         return replace(self._asked, prompt=replace(prompt, messages=turns, system=told["system"]))
 
 
@@ -164,7 +170,7 @@ def _cut(text: str, suffix: str | None) -> Iterator[dict[str, str]]:
     yield {"kind": "plain", "text": text[at:]}
 
 
-def _sort(piece: dict[str, str], texts: _Texts) -> None:
+def _sort(piece: dict[str, str], texts: _TextPlaces) -> None:
     match piece["kind"]:
         case "guardContent":
             texts.marked.append((piece, "text"))

@@ -1,4 +1,4 @@
-"""Places of a text that a guardrail is to find, and what is decided about them while more text is to come.
+"""Places of a text that a guardrail is to find, decided while more text is to come.
 
 A matcher says from where on more text may change what it finds. What lies before that is final, however the text came:
 a stream and the same text in one piece have the same places.
@@ -25,7 +25,7 @@ class Side(StrEnum):
 
 
 class Action(StrEnum):
-    """What is done about a place that is found."""
+    """The action on a place that is found."""
 
     BLOCK = "BLOCK"
     ANONYMIZE = "ANONYMIZE"
@@ -100,7 +100,7 @@ class PatternMatcher:
 
 @dataclass(frozen=True, kw_only=True)
 class TextRule:
-    """One thing that a guardrail looks for in texts, and what it does about it on each side."""
+    """A thing that a guardrail looks for in texts, with its action on each side."""
 
     policy: str
     "`word`, `list`, `entity` or `expression`."

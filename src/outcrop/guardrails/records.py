@@ -66,7 +66,9 @@ class Guardrails:
             row = self._row(arn)
             self._check_name(document["name"], region=row.region, own=arn)
             kept = {**document, "lastVersion": row.document["lastVersion"]}
-            return draft_of(change(self._store.resources, arn, at=self._clock.now(), decide=lambda _: Change(None, kept)))
+            return draft_of(
+                change(self._store.resources, arn, at=self._clock.now(), decide=lambda _: Change(None, kept))
+            )
 
     def number(self, arn: str, description: str | None) -> str:
         """Make a numbered version of the draft as it is. Raises NotFound, QuotaExceeded."""
@@ -75,7 +77,9 @@ class Guardrails:
             if self._store.resources.count_in(VERSION, row.region, _of(arn)) >= MOST_VERSIONS:
                 raise QuotaExceeded(f"The guardrail has {MOST_VERSIONS} versions already. Delete some.")
             number, now = row.document["lastVersion"] + 1, self._clock.now()
-            document = {name: value for name, value in row.document.items() if name not in ("lastVersion", "description")}
+            document = {
+                name: value for name, value in row.document.items() if name not in ("lastVersion", "description")
+            }
             document |= {"guardrail": arn, "version": number}
             if description:
                 document["description"] = description

@@ -26,7 +26,9 @@ class StringSlots:
 
 
 def _slots(place: Any) -> Iterator[tuple[Any, Any]]:
-    keys: Sequence[Any] = list(place) if isinstance(place, dict) else range(len(place)) if isinstance(place, list) else ()
+    keys: Sequence[Any] = (
+        list(place) if isinstance(place, dict) else range(len(place)) if isinstance(place, list) else ()
+    )
     for key in keys:
         if isinstance(place[key], str):
             yield place, key

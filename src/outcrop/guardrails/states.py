@@ -11,6 +11,6 @@ MOST_GUARDRAILS, MOST_VERSIONS = 100, 20
 
 
 class GuardrailStatus(StrEnum):
-    """States of a guardrail, of those in Bedrock's model that one passes through here: it is checked when it is made."""
+    """The one state of a guardrail here, of those in Bedrock's model: it is checked when it is made."""
 
     READY = "READY"

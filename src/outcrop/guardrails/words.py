@@ -1,4 +1,4 @@
-"""Words and phrases in texts: whatever their case and width, with any blanks between them, never inside longer words."""
+"""Words and phrases in texts: in any case and width, with any blanks between them, never inside longer words."""
 
 import unicodedata
 from bisect import bisect_left
@@ -57,7 +57,7 @@ class WordMatcher:
         return len(text)
 
     def _tail(self, text: str) -> int:
-        """The place from which on the text holds as many letters as the longest word, blanks in a row being one."""
+        """The place behind which the text holds as many letters as the longest word has."""
         at, left = len(text), self.longest + 1
         while at > 0 and left:
             at -= 1

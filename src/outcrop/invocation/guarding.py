@@ -17,7 +17,7 @@ class AnswerGuard(Protocol):
         """Whether the answer has been ended: what the model still makes is not asked for."""
 
     async def take(self, item: AnswerPiece | Finished) -> Sequence[AnswerPiece | Finished]:
-        """What may be shown after one more item of the answer."""
+        """The items that may be shown after one more item of the answer."""
 
 
 class Guarding(Protocol):

@@ -42,7 +42,7 @@ class DoorCertificate(NamedTuple):
 
 
 def own(folder: Path, host: str, *, now: datetime) -> DoorCertificate:
-    """Our own certificate for a door that listens at `host`, made or renewed where that is due. Raises MachineTrouble."""
+    """Our own certificate for a door at `host`, made or renewed where that is due. Raises MachineTrouble."""
     names = _names(host)
     files = DoorCertificate(folder / CERTIFICATE, folder / CERTIFICATE_KEY, folder / AUTHORITY)
     try:
@@ -105,13 +105,18 @@ def _addresses(name: str) -> Iterable[str]:
 
 
 def _lasts(path: Path, key: Path, *, now: datetime) -> bool:
-    """Whether a certificate and its key are there, and good for a while."""
+    """Whether a certificate and its key are there, belong together, and are good for a while.
+
+    Whoever wrote them may have been killed between the two.
+    """
     if not path.is_file() or not key.is_file():
         return False
     try:
-        return _read(path).not_valid_after_utc - _RENEWED_BEFORE > now
-    except ValueError:
+        certificate = _read(path)
+        ours = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
+    except (ValueError, TypeError):
         return False
+    return certificate.public_key() == ours and certificate.not_valid_after_utc - _RENEWED_BEFORE > now
 
 
 def _covers(path: Path, names: Sequence[str], authority: Path) -> bool:
@@ -130,7 +135,9 @@ def _read(path: Path) -> x509.Certificate:
 def _make_authority(folder: Path, *, now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Outcrop of {socket.gethostname()[:30]} {serial % 10**6}")])
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"Outcrop of {socket.gethostname()[:30]} {serial % 10**6}")]
+    )
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,

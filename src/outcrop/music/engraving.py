@@ -12,7 +12,9 @@ _LONGEST_PAGE = 60_000
 
 
 def engraved(part: Part, *, title: str = "", width: int = WIDTH, scale: int = 40, one_page: bool = False) -> list[str]:
-    """The part as SVG, a page each, or one of any length; `width` in pixels at the given scale in percent.
+    """The part as SVG, a page each, or one page of any length.
+
+    `width` is in pixels at the given scale in percent.
 
     verovio reads MusicXML better than ABC, of which it loses tuplets that are written out, endings and grace notes.
     """

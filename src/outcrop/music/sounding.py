@@ -1,4 +1,4 @@
-"""A melody and its chords as sound: plucked strings out of a few sines, as a WAV file that every browser plays."""
+"""A melody and its chords as sound: plucked strings out of a few sines, in a WAV file."""
 
 import io
 import math

@@ -97,9 +97,7 @@ class TrainingHost:
         try:
             request = self._hosted.request
             offline = script.is_isolated(request) or "VpcConfig" in request
-            requirements.install(
-                making, python, way=found(), limits=self._limits, log=self.folder.log, offline=offline
-            )
+            requirements.install(making, python, way=found(), limits=self._limits, log=self.folder.log, offline=offline)
         except Invalid as refused:
             raise JobFailed(f"AlgorithmError: InstallRequirementsError: {refused.message}") from refused
 

@@ -324,14 +324,14 @@ def _server(application: Any, head_pause_s: float, **place: Any) -> Server:
 
 
 def tls_options(settings: Settings) -> dict[str, Any]:
-    """What a server takes to speak TLS, where the settings name a certificate."""
+    """Options with which a server speaks TLS, where the settings name a certificate."""
     if settings.tls_cert is None:
         return {}
     return {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key, "ssl_protocol_min": SSLProtocols.tls12}
 
 
 def _beside(application: Door, settings: Settings, head_pause_s: float) -> Server | None:
-    """The same door on a Unix socket, for sandboxes of this machine, where the other one speaks TLS.
+    """The door on a Unix socket, for sandboxes of this machine, where the one on the network speaks TLS.
 
     Nobody else's program reaches it, and nothing that goes through it leaves the machine: it counts as secure.
     """

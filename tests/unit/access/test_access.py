@@ -34,6 +34,7 @@ class Asking:
     headers: Mapping[str, str] = field(default_factory=dict)
     source_ip: str = "127.0.0.1"
     secure: bool = False
+    known: Mapping[str, str] = field(default_factory=dict)
     started: float = math.inf
     line: Hashable | None = None
     found: dict[tuple[str, str], Any] = field(default_factory=dict)

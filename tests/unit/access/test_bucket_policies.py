@@ -95,8 +95,8 @@ ALL = may("s3:*")
 READ = (let("*"),)
 HERE, THERE = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, {"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}
 PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
-LIST = {"operation": "ListObjectsV2", "params": {"Prefix": "drafts/"}}
-PUT = {"operation": "PutObject"}
+LIST: dict[str, Any] = {"operation": "ListObjectsV2", "params": {"Prefix": "drafts/"}}
+PUT: dict[str, Any] = {"operation": "PutObject"}
 TAGGED = {"StringEquals": {"s3:ExistingObjectTag/stage": "done"}}
 
 CASES = [

@@ -12,6 +12,8 @@ from outcrop.access.policies.bucket_policy import parse_bucket_policy
 from outcrop.access.policies.public_access import DELETED, PublicAccessBlock, is_public
 
 ACCOUNT = "123456789012"
+FOR_ALL: dict[str, Any] = {"ForAllValues:StringEquals": {"aws:SourceAccount": ACCOUNT}}
+FOR_ANY: dict[str, Any] = {"ForAnyValue:StringEquals": {"aws:PrincipalOrgID": "o-1"}}
 
 
 def policy(principal: Any = "*", effect: str = "Allow", name: str = "Principal", **condition: Any) -> str:
@@ -39,8 +41,8 @@ def policy(principal: Any = "*", effect: str = "Allow", name: str = "Principal",
         (policy(StringEquals={"aws:SourceVpce": "${aws:username}"}), True),
         (policy(StringNotEquals={"aws:SourceAccount": ACCOUNT}), True),
         (policy(StringEqualsIfExists={"aws:SourceAccount": ACCOUNT}), True),
-        (policy(**{"ForAllValues:StringEquals": {"aws:SourceAccount": ACCOUNT}}), True),
-        (policy(**{"ForAnyValue:StringEquals": {"aws:PrincipalOrgID": "o-1"}}), False),
+        (policy(**FOR_ALL), True),
+        (policy(**FOR_ANY), False),
         (policy(StringEquals={"aws:Referer": "https://a/"}), True),
         (policy(StringEquals={"aws:UserAgent": "me"}), True),
         (policy(IpAddress={"aws:SourceIp": "203.0.113.0/24"}), False),

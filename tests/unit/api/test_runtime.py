@@ -203,8 +203,8 @@ def test_a_client_that_leaves_a_stream_frees_the_engine(tmp_path: Path) -> None:
 def test_a_guardrail_that_is_not_there_is_refused_rather_than_overlooked(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with house(tmp_path) as place:
+            named: dict[str, Any] = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
             with pytest.raises(NotFound, match="The guardrail g was not found"):
-                named = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
                 await place.call("InvokeModel", body=body(inputText="hi"), **named)
 
     run(scenario())

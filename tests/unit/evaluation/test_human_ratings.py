@@ -52,7 +52,7 @@ def rated(*ratings: Rating, submitted: datetime = BEGAN + timedelta(seconds=22.5
     )
 
 
-def test_a_line_has_every_rating_under_its_method():
+def test_a_line_has_every_rating_under_its_method() -> None:
     content = write_lines([rated(*EVERY_RATING)], METRICS, flow_definition_arn=FLOW, instructions="Be fair.")
 
     [line] = [json.loads(each) for each in content.splitlines()]
@@ -96,7 +96,7 @@ def test_a_line_has_every_rating_under_its_method():
     }
 
 
-def test_a_record_keeps_the_name_of_its_loop():
+def test_a_record_keeps_the_name_of_its_loop() -> None:
     def name(record: RatedRecord) -> str:
         line = json.loads(write_lines([record], METRICS, flow_definition_arn=FLOW))
         return str(line["humanEvaluationResult"]["humanLoopName"])
@@ -105,11 +105,11 @@ def test_a_record_keeps_the_name_of_its_loop():
     assert name(rated()) == name(rated(*EVERY_RATING))
 
 
-def test_every_method_has_a_rating_of_its_own():
+def test_every_method_has_a_rating_of_its_own() -> None:
     assert sorted(METHODS.values()) == sorted(RatingMethod)
 
 
-def test_no_records_are_no_lines():
+def test_no_records_are_no_lines() -> None:
     assert write_lines([], METRICS, flow_definition_arn=FLOW) == b""
 
 
@@ -127,7 +127,7 @@ def test_no_records_are_no_lines():
         (ResponseRanks(metric="Order", ranks=(0, 1)), "Order: ranks [0, 1] of 2 responses"),
     ],
 )
-def test_a_rating_that_cannot_be_is_refused(rating, problem):
+def test_a_rating_that_cannot_be_is_refused(rating: Rating, problem: str) -> None:
     with pytest.raises(Invalid) as refused:
         write_lines([rated(*EVERY_RATING), rated(rating)], METRICS, flow_definition_arn=FLOW)
 
@@ -142,6 +142,6 @@ def test_a_rating_that_cannot_be_is_refused(rating, problem):
         (datetime(2026, 3, 1, 10, 0), "a time without its zone"),
     ],
 )
-def test_times_that_cannot_be_are_refused(submitted, problem):
+def test_times_that_cannot_be_are_refused(submitted: datetime, problem: str) -> None:
     with pytest.raises(Invalid, match=problem):
         write_lines([rated(submitted=submitted)], METRICS, flow_definition_arn=FLOW)

@@ -96,8 +96,17 @@ def test_tool_results_and_questions_are_texts_of_a_conversation_too() -> None:
     texts = ConverseTexts(
         {
             "messages": [
-                {"role": "user", "content": [{"text": "a"}, {"guardContent": {"text": {"text": "s", "qualifiers": ["grounding_source"]}}}]},
-                {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "b"}, {"json": {"k": ["c"]}}]}}]},
+                {
+                    "role": "user",
+                    "content": [
+                        {"text": "a"},
+                        {"guardContent": {"text": {"text": "s", "qualifiers": ["grounding_source"]}}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "b"}, {"json": {"k": ["c"]}}]}}],
+                },
                 {"role": "user", "content": [{"guardContent": {"text": {"text": "q", "qualifiers": ["query"]}}}]},
             ],
             "system": [{"text": "system"}],
@@ -117,7 +126,9 @@ def test_tags_of_a_body_mark_what_is_looked_at_and_leave_the_prompt() -> None:
     texts = PromptTexts(InvocationRequest(prompt=RawPrompt(text=body), sampling=SAMPLING), "ab")
     assert texts.content == Content(texts=("two",), sources=("three",), query="four", unguarded=15)
     assert texts.filled(["2"]).prompt == RawPrompt(text="One 2 three four")
-    turns = ChatPrompt(messages=[{"role": "user", "content": "hi"}, {"role": "assistant", "content": None}], system="sys")
+    turns = ChatPrompt(
+        messages=[{"role": "user", "content": "hi"}, {"role": "assistant", "content": None}], system="sys"
+    )
     whole = PromptTexts(InvocationRequest(prompt=turns, sampling=SAMPLING), None)
     assert whole.content.texts == ("sys", "hi")
     filled = whole.filled(["S", "H"]).prompt
@@ -131,3 +142,29 @@ def test_tags_of_a_body_mark_what_is_looked_at_and_leave_the_prompt() -> None:
 def test_a_body_that_says_nothing_sensible_of_its_guardrail_is_refused(given: Any) -> None:
     with pytest.raises(Invalid, match="amazon-bedrock-guardrailConfig"):
         read_body_config(given)
+
+
+class Alike:
+    """An encoder that finds texts close which share a word."""
+
+    async def cosines(self, text: str, others: Sequence[str]) -> Sequence[float]:
+        return [float(bool({*text.lower().split()} & {*other.lower().split()})) for other in others]
+
+
+def test_an_encoder_tells_topics_by_a_sentence_that_is_close() -> None:
+    topic = {
+        "name": "Stocks",
+        "definition": "stocks",
+        "examples": ["which shares"],
+        "type": "DENY",
+        "outputAction": "NONE",
+    }
+    guard = Guard(applied=GUARD.applied, messages=GUARD.messages, topics=(topic,), encoder=Alike())
+
+    def told(text: str, side: Side) -> tuple[tuple[str, ...], bool]:
+        assessed = asyncio.run(guard.assess(Content(texts=(text,)), side))
+        return assessed.outputs, assessed.assessment.topics[0].detected
+
+    assert told("Hello. And which do you like?", Side.INPUT) == (("No.",), True)
+    assert told("Hello there.", Side.INPUT) == (("Hello there.",), False)
+    assert told("Some shares rose.", Side.OUTPUT) == (("Some shares rose.",), True)

@@ -81,9 +81,7 @@ def test_a_custom_expression_named_for_it_finds_individual_numbers_with_their_ch
         (r"(a|aa)+$", "x.pattern: '(a|aa)+$' takes more than 1 s over 65 letters."),
     ],
 )
-def test_an_expression_that_cannot_be_is_refused(
-    pattern: str, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_expression_that_cannot_be_is_refused(pattern: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("outcrop.guardrails.expressions.TRIAL_S", 0.02)
     with pytest.raises(Invalid) as refused:
         matcher_of({"name": "n", "pattern": pattern}, at="x")

@@ -85,7 +85,7 @@ async def prepared_body(house: "House", call: Call, target: TextTarget) -> Prepa
 async def prepared_asked(
     house: "House", call: Call, target: TextTarget, dialect: Dialect, asked: InvocationRequest, *, config: Any = None
 ) -> PreparedInvocation:
-    """What a body was read to ask for, prepared; the guardrail that the call names has looked at its texts by then.
+    """An invocation request, prepared; the guardrail that the call names has looked at its texts by then.
 
     `config`: the body's own words about the guardrail.
     """

@@ -75,7 +75,7 @@ async def retrieve_and_generate(house: "House", call: Call) -> Answered:
 
 
 async def _whole(begun: _Begun) -> tuple[str, list[CitedPart]]:
-    """The answer and its parts, as its guardrail lets them through; a message that stands in its place cites nothing."""
+    """The answer and its parts, as its guardrail lets them through; a message in its place cites nothing."""
     texts, parts = list[str](), list[CitedPart]()
     async with aclosing(begun.answer.items(False)) as items:
         async for item in items:

@@ -63,7 +63,7 @@ def _price(house: House, deployment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_answers(house: House, deployment: dict[str, Any], listed: ListedRates) -> float:
-    """The price of the answers that points are still kept of; of answers side by side each counts its own time."""
+    """The price of the answers that points are kept of. Of answers side by side each counts its own time."""
     read, written, milliseconds = (
         _sum(house, metric, deployment["arn"])
         for metric in ("InputTokenCount", "OutputTokenCount", "InvocationLatency")

@@ -82,7 +82,7 @@ async def put_object(house: House, call: Call) -> Answered:
     return {
         "ETag": etag_of(record),
         "VersionId": written_version(record),
-        "Expiration": expiration_of(house, record),
+        "Expiration": await house.ask(expiration_of, house, record),
         **checksum_members(record.checksum),
         **encryption_members(encryption, with_context=True),
     }

@@ -157,7 +157,7 @@ def _check_owners_alone(call: Call) -> None:
     grants = [(each.get("Grantee", {}), each.get("Permission")) for each in asked.get("Grants", [])]
     whole = [permission for grantee, permission in grants if _is_account(grantee, owner)] == ["FULL_CONTROL"]
     if not whole or len(grants) != 1 or asked.get("Owner", {}).get("ID", owner) != owner:
-        raise refusals.no_access_lists()
+        raise refusals.no_access_lists("Leave AccessControlPolicy out; policies decide.")
 
 
 def _is_account(grantee: dict[str, Any], owner: str) -> bool:

@@ -20,6 +20,7 @@ from outcrop.console.visit import ConsoleVisit
 _MOST = 1000
 _PAGE = 100
 _KINDS = {"users": "user", "roles": "role"}
+_LISTS = {"users": "/access", "roles": "/access/roles"}
 
 
 class ShownKey(NamedTuple):
@@ -60,7 +61,7 @@ def show_one(visit: ConsoleVisit) -> Response:
 
 
 def change(visit: ConsoleVisit) -> Response:
-    """One change of a user or a role, as the button of the form says."""
+    """A change of a user or a role, as the button of the form says."""
     form = visit.form
     kind, name, action = form.get("kind", ""), form.get("name", ""), form.get("action", "")
     one = _KINDS.get(kind)
@@ -69,20 +70,15 @@ def change(visit: ConsoleVisit) -> Response:
     try:
         shown = _CHANGES[action](visit.api.client("iam"), one, name, form)
     except (ClientError, ParamValidationError) as refusal:
-        if action == "put_inline" or action == "trust":
+        if action in ("put_inline", "trust"):
             tried = TriedDocument(form.get("policy", ""), form.get("document", ""), _sentence(refusal))
             return _identity(visit, kind, name, tried=tried, is_trust=action == "trust")
         return _identity(visit, kind, name, problem=_sentence(refusal))
     if shown is not None:
         # Shown on the answer itself, which no cache keeps: whoever loads the page again finds no secret.
         return _identity(visit, kind, name, shown=shown)
-    return visit.to(
-        f"/access/{kind}"
-        if action == "delete" and kind == "roles"
-        else "/access"
-        if action == "delete"
-        else f"/access/{kind}/{name}"
-    )
+    gone = action == "delete"
+    return visit.to(_LISTS[kind] if gone else f"/access/{kind}/{name}")
 
 
 def simulate(visit: ConsoleVisit) -> Response:

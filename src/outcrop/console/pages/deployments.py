@@ -1,4 +1,4 @@
-"""Deployments and engines: what can be asked, what is in memory, how it is used, what it has cost so far."""
+"""Deployments and engines: what can be asked, what is in memory, use, and price so far."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -180,7 +180,7 @@ def _report(visit: ConsoleVisit, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sets(visit: ConsoleVisit, bucket: str, prefix: str) -> tuple[list[OutputSet], list[str]]:
-    """What lies in a job's folder, and the keys of what is too much to be shown."""
+    """The lines in a job's folder, and the keys of objects that are too large to be shown."""
     s3 = visit.api.client("s3")
     found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_MOST_OBJECTS).get("Contents", [])
     outputs = [each for each in found if is_output(each["Key"])]

@@ -48,7 +48,7 @@ def make(visit: ConsoleVisit) -> Response:
 
 
 def add_source(visit: ConsoleVisit) -> Response:
-    """One more source, which is read at once."""
+    """A further source, which is read at once."""
     return _with_source(visit, read_form(visit.form), visit.form.get("id", ""))
 
 
@@ -75,7 +75,7 @@ def delete(visit: ConsoleVisit) -> Response:
 
 
 def show_one(visit: ConsoleVisit) -> Response:
-    """One knowledge base, in the view that the address names."""
+    """A knowledge base, in the view that the address names."""
     return _one(visit, _asked_id(visit))
 
 
@@ -121,7 +121,7 @@ def _listed(visit: ConsoleVisit, form: KnowledgeForm, *, problem: str = "") -> R
         status=400 if problem else 200,
         found=found,
         rows=knowledge_rows(found.items, visit.now, visit.language),
-        encoders=sorted(cards, key=lambda card: card.makes != "models.vectors"),
+        encoders=[card for card in cards if card.makes == "models.vectors"],
         buckets=_buckets(visit),
         strategies=STRATEGIES,
         roles=roles,
@@ -224,7 +224,9 @@ def _sources(visit: ConsoleVisit, knowledge_base: str) -> list[SourceView]:
         jobs = visit.api.listed(
             _AGENT, "list_ingestion_jobs", "ingestionJobSummaries", maxResults=_MOST_JOBS, **ids
         ).items
-        whole = [agent.get_ingestion_job(**ids, ingestionJobId=job["ingestionJobId"])["ingestionJob"] for job in jobs]
+        # Of the newest job alone it is told why documents failed; the others stand in a line.
+        newest = [agent.get_ingestion_job(**ids, ingestionJobId=each["ingestionJobId"]) for each in jobs[:1]]
+        whole = [told["ingestionJob"] for told in newest] + jobs[1:]
         found.append(source_view(source, whole, visit.now, visit.language))
     return found
 

@@ -1,4 +1,4 @@
-"""The end of a log, as pages show it while it grows: the last lines of each stream with a prefix."""
+"""The end of a log while it grows: the last lines of each stream with a prefix."""
 
 from typing import NamedTuple
 

@@ -36,7 +36,7 @@ def code(visit: ConsoleVisit) -> Response:
 
 
 def form_values(visit: ConsoleVisit, *, most: int, knowledge_base: str = "") -> dict[str, Any]:
-    """The values of the form in which models are asked: `most` of them, from a knowledge base where one is named."""
+    """The values of the form that asks up to `most` models, from a knowledge base where one is named."""
     custom, foundation = models_to_ask(visit)
     chosen = [each for each in visit.request.query_params.getlist("model") if each][:most]
     if not chosen:

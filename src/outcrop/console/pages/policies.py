@@ -7,7 +7,7 @@ from outcrop.console.views.access_views import EXAMPLE_POLICY, document_text
 from outcrop.console.visit import ConsoleVisit
 
 _PAGE = 100
-_SCOPES = ("Local", "AWS")
+SCOPES = ("Local", "AWS")
 
 
 def show(visit: ConsoleVisit) -> Response:
@@ -46,7 +46,7 @@ def change(visit: ConsoleVisit) -> Response:
 
 
 def _list(visit: ConsoleVisit, *, name: str = "", document: str = "", problem: str = "") -> Response:
-    scope = visit.asked("scope") if visit.asked("scope") in _SCOPES else _SCOPES[0]
+    scope = visit.asked("scope") if visit.asked("scope") in SCOPES else SCOPES[0]
     token = {"Marker": visit.asked("after")} if visit.asked("after") else {}
     found = visit.api.listed("iam", "list_policies", "Policies", Scope=scope, MaxItems=_PAGE, **token)
     return visit.page(
@@ -54,7 +54,7 @@ def _list(visit: ConsoleVisit, *, name: str = "", document: str = "", problem: s
         status=400 if problem else 200,
         part="policies",
         scope=scope,
-        scopes=_SCOPES,
+        scopes=SCOPES,
         found=found,
         name=name,
         document=document or document_text(EXAMPLE_POLICY),

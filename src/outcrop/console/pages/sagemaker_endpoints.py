@@ -39,7 +39,10 @@ def show_one(visit: ConsoleVisit) -> Response:
 
 def living_one(visit: ConsoleVisit) -> str:
     """The endpoint as it stands now."""
-    name = _asked(visit)
+    return _living(visit, _asked(visit))
+
+
+def _living(visit: ConsoleVisit, name: str) -> str:
     told = visit.api.client("sagemaker").describe_endpoint(EndpointName=name)
     config = _config(visit, told.get("EndpointConfigName", ""))
     components = _components(visit, name)
@@ -93,7 +96,7 @@ def _page(
     components = [each["InferenceComponentName"] for each in _summaries(visit, name)]
     return visit.page(
         "sagemaker_endpoint.html",
-        living=living_one(_named(visit, name)),
+        living=_living(visit, name),
         name=name,
         components=components,
         body=body,
@@ -102,11 +105,6 @@ def _page(
         problem=problem,
         took=took,
     )
-
-
-def _named(visit: ConsoleVisit, name: str) -> ConsoleVisit:
-    visit.request.path_params["endpoint"] = name
-    return visit
 
 
 def _asked(visit: ConsoleVisit) -> str:

@@ -1,4 +1,4 @@
-"""Who did what: the events that CloudTrail's LookupEvents tells, the newest first, filtered by one attribute."""
+"""The audit as a page: events that CloudTrail's LookupEvents tells, the newest first, filtered by one attribute."""
 
 from datetime import datetime
 
@@ -45,7 +45,7 @@ def show(visit: ConsoleVisit) -> Response:
 
 
 def _moment(text: str) -> datetime | None:
-    """The moment of a field of a form, in the time of this machine; None for nothing, or for no moment."""
+    """The moment of a form's field, in this machine's time; None for what is no moment."""
     try:
         return datetime.fromisoformat(text).astimezone() if text else None
     except ValueError:

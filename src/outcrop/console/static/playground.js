@@ -121,6 +121,7 @@ const illustrate = (column, answer, end) => {
     if (end.tune.svg) {
       const picture = element("img", "", { className: "score-picture", alt: says.score, src: end.tune.svg });
       picture.addEventListener("error", () => picture.remove());
+      picture.addEventListener("load", () => { answer.parentElement.scrollTop = answer.parentElement.scrollHeight; });
       beside.append(picture);
     } else beside.append(element("p", says.noScore, { className: "muted" }));
     const sound = element("audio", "", { controls: true, preload: "none", src: end.tune.wav });

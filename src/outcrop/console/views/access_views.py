@@ -62,9 +62,9 @@ def document_text(document: Any) -> str:
     """A policy's document as people edit it; what is no JSON, as it is."""
     if isinstance(document, str):
         try:
-            document = json.loads(document)
+            return document_text(json.loads(document) or {})
         except ValueError:
-            return document
+            return str(document)
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 

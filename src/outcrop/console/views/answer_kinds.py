@@ -1,4 +1,4 @@
-"""Kinds of answers that can be shown as more than text: a tune in ABC, and a verse whose morae are counted."""
+"""Answers that can be shown as more than text: tunes in ABC, and verses whose morae are counted."""
 
 import re
 from typing import NamedTuple

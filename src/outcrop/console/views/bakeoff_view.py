@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outcrop.console.language import said
-from outcrop.console.views.interval_bar import IntervalBar, ends_of, interval_bars
+from outcrop.console.views.interval_bar import DrawnInterval, ends_of, interval_bars
 
 if TYPE_CHECKING:  # it brings numpy, which nobody else needs
     from outcrop.evaluation.bakeoff.front_picture import FrontPicture
@@ -20,7 +20,7 @@ class BakeoffRow(NamedTuple):
     is_taken: bool
     is_on_front: bool
     scores: list[str]
-    bar: IntervalBar | None
+    bar: DrawnInterval | None
     beside: str
     "The difference to the best; empty of the best itself."
     verdict: str
@@ -127,7 +127,7 @@ def _reach(cell: "JudgedCell", language: str) -> str:
     return f" ({found.interval.low:+.2f}{said(language, 'bakeoff.to')}{found.interval.high:+.2f})"
 
 
-def _row(judged: "JudgedBakeoff", cell: "JudgedCell", bar: IntervalBar | None, language: str) -> BakeoffRow:
+def _row(judged: "JudgedBakeoff", cell: "JudgedCell", bar: DrawnInterval | None, language: str) -> BakeoffRow:
     from outcrop.evaluation.bakeoff.judging import recommended
     from outcrop.evaluation.bakeoff.recommendation import told_amount, told_estimate
     from outcrop.evaluation.bakeoff.table import told_memory, told_training

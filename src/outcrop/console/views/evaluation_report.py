@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from outcrop.console.views.evaluation_request import WORSE_WHEN_HIGH
-from outcrop.console.views.interval_bar import IntervalBar, ends_of, interval_bars
+from outcrop.console.views.interval_bar import DrawnInterval, ends_of, interval_bars
 
 _BUILTIN = "Builtin."
 PAGE = 10
@@ -37,13 +37,13 @@ class OutputSet(NamedTuple):
     turns: Sequence[ScoredTurn]
 
 
-class ScoreRow(NamedTuple):
+class MeanRow(NamedTuple):
     """The mean of a source in a metric."""
 
     source: str
     told: str
     interval: str
-    bar: IntervalBar | None
+    bar: DrawnInterval | None
     num: int
     num_without: int
 
@@ -61,7 +61,7 @@ class MetricReport(NamedTuple):
 
     name: str
     is_worse_when_high: bool
-    rows: list[ScoreRow]
+    rows: list[MeanRow]
     categories: list[CategoryRow]
     verdict: str
     "One of the words of a comparison, empty where there is one source."
@@ -129,7 +129,7 @@ def metric_report(sets: Sequence[OutputSet], metric: str) -> MetricReport:
         told = counts if one is None else f"{one.mean:.3f}"
         interval = "" if one is None or one.interval is None else f"{one.interval.low:.3f} – {one.interval.high:.3f}"
         graded = len(words) or sum(value is not None for value in numbers)
-        rows.append(ScoreRow(each.source, told, interval, bar, graded, len(numbers) - graded))
+        rows.append(MeanRow(each.source, told, interval, bar, graded, len(numbers) - graded))
     verdict, difference = "", ""
     if len(sets) > 1 and _is_paired(sets[0], sets[1]):
         higher = None if not _is_known(metric) else metric not in WORSE_WHEN_HIGH

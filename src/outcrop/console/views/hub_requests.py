@@ -30,7 +30,7 @@ class HubField(NamedTuple):
 
 
 class HubForm(NamedTuple):
-    """What is filled in for a deployment or a fine-tuning."""
+    """The values that are filled in for a deployment or a fine-tuning."""
 
     name: str
     role: str

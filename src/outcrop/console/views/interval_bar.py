@@ -7,7 +7,7 @@ from typing import NamedTuple
 _EDGE = 4.0
 
 
-class IntervalBar(NamedTuple):
+class DrawnInterval(NamedTuple):
     """The places of an interval's ends and of its middle, in percent of the picture's width."""
 
     low: str
@@ -20,7 +20,7 @@ def ends_of(mean: float, interval: tuple[float, float] | None) -> tuple[float, f
     return (mean, mean, mean) if interval is None else (interval[0], mean, interval[1])
 
 
-def interval_bars(values: Sequence[tuple[float, float, float] | None]) -> list[IntervalBar | None]:
+def interval_bars(values: Sequence[tuple[float, float, float] | None]) -> list[DrawnInterval | None]:
     """A picture of each low end, middle and high end; None of what is missing, or no number."""
     kept = [each if each is not None and all(map(math.isfinite, each)) else None for each in values]
     ends = [end for each in kept if each is not None for end in each]
@@ -30,4 +30,4 @@ def interval_bars(values: Sequence[tuple[float, float, float] | None]) -> list[I
         share = (value - least) / reach if reach else 0.5
         return f"{_EDGE + (100 - 2 * _EDGE) * share:.1f}%"
 
-    return [None if each is None else IntervalBar(*map(place, each)) for each in kept]
+    return [None if each is None else DrawnInterval(*map(place, each)) for each in kept]

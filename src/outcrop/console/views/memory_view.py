@@ -1,4 +1,4 @@
-"""What is deployed, in use and in memory as plain values: engines, figures, prices, and what was perhaps forgotten."""
+"""Memory, use and prices of deployments as plain values, and what was perhaps forgotten."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from outcrop.console.views.amounts import short_name
-from outcrop.console.views.interval_bar import IntervalBar, interval_bars
+from outcrop.console.views.interval_bar import DrawnInterval, interval_bars
 from outcrop.console.views.vote_lines import CastVote
 
 
@@ -15,7 +15,7 @@ class RatingRow(NamedTuple):
     name: str
     told: str
     interval: str
-    bar: IntervalBar | None
+    bar: DrawnInterval | None
     num_votes: int
     num_won: int
     num_drawn: int

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class SpelledPieces:
-    """The tokens of one answer joined to pieces of whole characters: a token may be a part of a letter's bytes."""
+    """The tokens of one answer, joined to pieces of whole characters. A token may be a part of a letter's bytes."""
 
     def __init__(self) -> None:
         self._bytes = b""
@@ -31,7 +31,7 @@ class SpelledPieces:
         return found
 
     def rest(self) -> list[dict[str, Any]]:
-        """What an answer that ended within a letter leaves."""
+        """The piece that is left of an answer that ended within a letter."""
         return [self._piece(self._bytes.decode("utf-8", "replace"))] if self._bytes else []
 
     def _piece(self, text: str) -> dict[str, Any]:

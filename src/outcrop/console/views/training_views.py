@@ -97,7 +97,7 @@ def training_page(
     job: Mapping[str, Any], points: Mapping[str, Sequence[tuple[datetime, float]]], now: datetime, language: str
 ) -> TrainingPage:
     """The page of a training job from its description and the points of its metrics."""
-    began = job.get("TrainingStartTime") or job["CreationTime"]
+    began = min((values[0][0] for values in points.values() if values), default=job["CreationTime"])
     last = {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
     charts = [metric_chart(name, points.get(name, ()), began) for name in metric_names(job)]
     # Points are kept for some days, the last values as long as the job.
@@ -201,7 +201,7 @@ def _short(text: str) -> str:
 
 
 def _progress(trials: Sequence[Mapping[str, Any]], *, maximize: bool) -> LossChart | None:
-    """Each trial's objective in the order of their beginnings, and the best so far."""
+    """The objective of each trial in the order of their beginnings, and the best so far."""
     values = [_objective(each) for each in sorted(trials, key=lambda each: each["CreationTime"])]
     points = [ChartPoint(number, value) for number, value in enumerate(values, start=1) if value is not None]
     best, so_far = None, []

@@ -184,9 +184,9 @@ def resolve(
 
 
 def with_threads(hyper: TrainingHyper, installation: int) -> TrainingHyper:
-    """The run with the threads that it asks for, else those that an installation gives a job; 0 leaves it to torch.
+    """The run with the threads that it asks for, else those that an installation gives a job.
 
-    Raises Invalid where it asks for more than it is given.
+    0 leaves them to torch. Raises Invalid where it asks for more than it is given.
     """
     if installation and hyper.threads > installation:
         raise Invalid(

@@ -183,7 +183,10 @@ class SearchedTrials:
             rule.hopeless({}, {trial.number: _objective_curve(replace(trial, curve=c)) for trial, c in known if c})
 
     def _moment(self, trial: StudyTrial, point: LossPoint) -> tuple[int, int]:
-        """When a loss was told: by the steps that trials side by side took together, else by the trial and its step."""
+        """The moment at which a loss was told.
+
+        It is the number of steps that trials side by side had taken together, or else the trial and its step.
+        """
         return (trial.number, point.step) if self._study.side_by_side else (0, trial.entered + point.step)
 
 

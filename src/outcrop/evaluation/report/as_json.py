@@ -90,7 +90,7 @@ def _difference(told: ScoreDifference) -> dict[str, Any]:
 
 
 def contamination_json(told: ContaminationReport) -> dict[str, Any]:
-    """What was found of the questions in the data that models learned from."""
+    """The questions that were found in the data that models learned from, as JSON."""
     return {"learned": [asdict(each) for each in told.learned], "notes": list(told.notes), "ids": sorted(told.ids)}
 
 

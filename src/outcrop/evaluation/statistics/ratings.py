@@ -88,15 +88,16 @@ def rate(votes: Sequence[AnswerVote], *, confidence: float = CONFIDENCE) -> list
 
 def _strengths(won_K: Floats, fields: Counter[tuple[int, ...]]) -> Floats:
     """The most likely strengths; that of the imagined model is 1."""
+    in_FK = np.zeros((len(fields), len(won_K)))
+    for row, field in enumerate(fields):
+        in_FK[row, list(field)] = 1
+    num_F = np.array(list(fields.values()), dtype=np.float64)
     strengths_K = np.ones(len(won_K))
     for _ in range(_MOST_ROUNDS):
-        share_K = 1 / (strengths_K + 1)
-        for field, num in fields.items():
-            share_K[list(field)] += num / strengths_K[list(field)].sum()
-        newer_K = won_K / share_K
-        done = np.abs(newer_K / strengths_K - 1).max() < _EXACT
+        newer_K = won_K / (1 / (strengths_K + 1) + (num_F / (in_FK @ strengths_K)) @ in_FK)
+        change = np.abs(newer_K / strengths_K - 1).max()
         strengths_K = newer_K
-        if done:
+        if change < _EXACT:
             break
     return strengths_K
 

@@ -121,7 +121,9 @@ class Evidence:
         asked, told = self._question.terms, set[str]()
         for sentence in answer:
             claim = terms_of(sentence)
-            bearing = [each for each in self._stretches if claim.terms and self._covered(claim, each.found) >= SUPPORTED]
+            bearing = [
+                each for each in self._stretches if claim.terms and self._covered(claim, each.found) >= SUPPORTED
+            ]
             # The shortest: two sentences in a row hold what each of them does, and speak of more.
             shortest = min(bearing, key=lambda stretch: len(stretch.found.terms), default=None)
             told |= claim.terms | (shortest.found.terms if shortest is not None else set())

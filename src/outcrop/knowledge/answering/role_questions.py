@@ -174,4 +174,6 @@ class RoleKnowledge:
 
 
 def _unguarded() -> Invalid:
-    return Invalid("guardrailConfiguration: a job asks without guardrails in Outcrop. Leave guardrailConfiguration out.")
+    return Invalid(
+        "guardrailConfiguration: a job asks without guardrails in Outcrop. Leave guardrailConfiguration out."
+    )
