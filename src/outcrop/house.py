@@ -230,7 +230,8 @@ class House:
         from outcrop.audit.noted_end import NotedEnd
 
         noted = NotedEnd(self.settings.home)
-        return Audit(self.store, self.clock, self.settings.audit_kept, noted=noted)
+        sealer = self.access.credentials.sealer
+        return Audit(self.store, self.clock, self.settings.audit_kept, noted=noted, sealer=sealer)
 
     @room
     def trails(self) -> "Trails":

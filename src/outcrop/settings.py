@@ -324,8 +324,8 @@ def _webhook(environment: Mapping[str, str]) -> tuple[str, str]:
         )
     if len(secret) < _SHORTEST_SECRET:
         raise Invalid(
-            f"OUTCROP_ALARM_SECRET: a webhook needs a secret of {_SHORTEST_SECRET} characters or more, by which it knows "
-            "whose notices they are. Make one with `openssl rand -hex 32`."
+            f"OUTCROP_ALARM_SECRET: a webhook needs a secret of {_SHORTEST_SECRET} characters or more, by which it "
+            "knows whose notices they are. Make one with `openssl rand -hex 32`."
         )
     return url, secret
 

@@ -244,6 +244,25 @@ def test_a_record_that_cannot_be_written_costs_no_request(tmp_path: Path) -> Non
         assert sums(house, "Outcrop/Door", Service="s3", Operation="GetBucketLocation")["Requests"] == 2
 
 
+def test_a_change_that_cannot_be_recorded_is_not_said_to_have_succeeded(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise sql.exc.OperationalError("INSERT", {}, Exception("disk I/O error"))
+
+    iam = house.client("iam")
+    with monkeypatch.context() as patched:
+        patched.setattr("outcrop.audit.records.AuditRecords.append", fails)
+        with pytest.raises(ClientError, match="the record of calls cannot be written") as raised:
+            iam.create_user(UserName="unrecorded")
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+        assert iam.get_user(UserName="unrecorded")["User"]["UserName"] == "unrecorded"  # reads are answered
+    arn = f"arn:aws:iam::{house.platform.account}:user/unrecorded"
+    found = entries(house, resource=arn)
+    assert [entry.operation for entry in found] == ["GetUser", "CreateUser"]
+    iam.create_user(UserName="recorded-again")
+
+
 def test_a_killed_server_has_kept_what_it_told_and_another_goes_on_with_it(tmp_path: Path) -> None:
     with server_process(tmp_path / "home") as server, House.open(server.settings, SystemClock()) as beside:
         server.client("s3").create_bucket(Bucket="first")

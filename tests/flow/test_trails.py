@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from outcrop.store.database import writing
 from outcrop.trails.delivery import TrailDelivery
+from outcrop.trails.progress import ProgressRecords
 from outcrop.trails.verification import TrailVerifier
 from tests.support.servers import Running, outcrop, running_server
 
@@ -136,10 +138,8 @@ def test_an_event_says_who_did_what_with_what_and_from_where(house: Running) -> 
 )
 def test_an_event_is_found_by_each_of_its_attributes(house: Running, key: str, value: str) -> None:
     iam = house.client("iam")
-    try:
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_user(UserName="searched")
-    except iam.exceptions.EntityAlreadyExistsException:
-        pass
     made = look_up(house, "ResourceName", "searched")[-1]
     known = {"account": house.platform.account, "key": house.installation.access_key_id, "event": made["EventId"]}
     found = look_up(house, key, value.format(**known))
@@ -256,12 +256,22 @@ def test_a_trail_needs_a_bucket_that_lets_it_in(house: Running) -> None:
         cloudtrail.create_trail(Name="refused", S3BucketName="closed")
     assert code_of(raised) == "InsufficientS3BucketPolicyException"
     bucket = bucket_for_trails(house, "open-for-trails")
-    with pytest.raises(ClientError) as raised:
-        cloudtrail.create_trail(Name="a..b", S3BucketName=bucket)
-    assert code_of(raised) == "InvalidTrailNameException"
+    for name, told in (
+        ("a", "too short. Minimum allowed length: 3 characters. Specified name length: 1 characters"),
+        ("a" * 129, "too long. Maximum allowed length: 128 characters. Specified name length: 129 characters"),
+        ("-aa", "must starts with"), ("aa-", "must ends with"), ("a b", "can only contain"),
+        ("a..b", "adjacent"), ("10.0.0.1", "IP address"),
+    ):  # fmt: skip
+        with pytest.raises(ClientError, match=told) as raised:
+            cloudtrail.create_trail(Name=name, S3BucketName=bucket)
+        assert code_of(raised) == "InvalidTrailNameException"
     for more in ({"SnsTopicName": "t"}, {"KmsKeyId": "k"}, {"IsOrganizationTrail": True}):
         with pytest.raises(ClientError, match=next(iter(more))):
             cloudtrail.create_trail(Name="refused", S3BucketName=bucket, **more)
+    with pytest.raises(ClientError, match="Multi-Region trail must include global service events"):
+        cloudtrail.create_trail(
+            Name="refused", S3BucketName=bucket, IsMultiRegionTrail=True, IncludeGlobalServiceEvents=False
+        )
     made = cloudtrail.create_trail(Name="made", S3BucketName=bucket, TagsList=[{"Key": "k", "Value": "v"}])
     with pytest.raises(ClientError) as raised:
         cloudtrail.create_trail(Name="made", S3BucketName=bucket)
@@ -421,7 +431,9 @@ def test_outcrop_audit_finds_whatever_is_touched_and_says_where(
         def found() -> list[str]:
             rooms = house.platform
             trails = rooms.trails.all()
-            verifier = TrailVerifier(rooms.buckets, rooms.trails.progress, rooms.trail_keys.all(), trails, rooms.account)
+            verifier = TrailVerifier(
+                rooms.buckets, rooms.trails.progress, rooms.trail_keys.all(), trails, rooms.account
+            )
             return verifier.verify(trails[0]).problems
 
         def put_back(key: str, content: dict[str, Any]) -> None:
@@ -489,3 +501,34 @@ def test_outcrop_audit_finds_whatever_is_touched_and_says_where(
         broken = outcrop("audit", "verify", "--home", str(home))
         assert broken.returncode == 1
         assert "entries 3 to 4 are missing" in broken.stdout
+
+
+def test_a_delivery_that_was_killed_is_made_again_and_each_event_is_there_once(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, cloudtrail = bucket_for_trails(house, "killed"), house.client("cloudtrail")
+    cloudtrail.create_trail(Name="killed", S3BucketName=bucket, EnableLogFileValidation=True)
+    cloudtrail.start_logging(Name="killed")
+    house.client("kms").create_key()
+    change, deliverer = ProgressRecords.change, Deliverer(house)
+
+    def killed(self: ProgressRecords, arn: str, **members: Any) -> Any:
+        if "delivered" in members or "digested" in members:
+            raise SystemExit  # the files are in the bucket, and nobody wrote down that they are
+        return change(self, arn, **members)
+
+    for after in (timedelta(), 61 * MINUTE):
+        with monkeypatch.context() as patched:
+            patched.setattr(ProgressRecords, "change", killed)
+            with pytest.raises(SystemExit):
+                deliverer.turn(after=after)
+        house.client("kms").create_key()
+        deliverer.turn(after=MINUTE)
+    ids = [each["eventID"] for each in records(house, bucket)]
+    assert len(ids) == len(set(ids)) >= 3
+    assert len(keys(house, bucket, "CloudTrail-Digest/")) == 1
+    rooms = house.platform
+    trail = rooms.trails.find("killed", region="us-east-1")
+    verifier = TrailVerifier(rooms.buckets, rooms.trails.progress, rooms.trail_keys.all(), [trail], rooms.account)
+    assert verifier.verify(trail).problems == []
+    cloudtrail.delete_trail(Name="killed")

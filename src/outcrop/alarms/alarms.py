@@ -5,7 +5,8 @@
     alarms.turn()       # every ten seconds: alarms whose state changes are written, and returned
 
 Only whole periods count, from 1970 on. Where a metric has several units and the alarm names none, the value that
-breaches the threshold counts. An action that is due is offered to `takes_action`, then to `sends_action`; the history says what became of each.
+breaches the threshold counts. An action that is due is offered to `takes_action`, then to `sends_action`; the history
+says what became of each.
 """
 
 import json

@@ -94,7 +94,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def destinations_of(settings: Settings) -> list[Destination]:
-    """What the administrator named; nothing as a rule."""
+    """The destinations that the administrator named; none as a rule."""
     found: list[Destination] = []
     if settings.alarm_webhook:
         found.append(Webhook(url=settings.alarm_webhook, secret=settings.alarm_secret))

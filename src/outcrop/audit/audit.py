@@ -25,8 +25,9 @@ import sqlalchemy as sql
 from outcrop import logs
 from outcrop.audit.entry import Entry
 from outcrop.audit.noted_end import NotedEnd
-from outcrop.audit.records import AuditRecords, Link, Recorded, Search, next_digest
+from outcrop.audit.records import AuditRecords, KeyLost, Link, Recorded, Search, next_digest
 from outcrop.clock import Clock
+from outcrop.keys.root_key import Sealer
 from outcrop.settings import AUDIT_KEPT, Retention
 from outcrop.store.database import DiskFull
 from outcrop.store.store import Store
@@ -59,10 +60,17 @@ class Audit:
     """The record of one installation. Safe in several threads."""
 
     def __init__(
-        self, store: Store, clock: Clock, retention: Retention = AUDIT_KEPT, *, noted: NotedEnd | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        retention: Retention = AUDIT_KEPT,
+        *,
+        noted: NotedEnd | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
-        """`noted`: where the end of the chain is written down beside the database."""
+        """`noted`: where the end of the chain is written down beside the database; `sealer`: of its key."""
         self._store = store
+        self._sealer = sealer
         self._noted = noted
         self._note_holds = False
         "Whether the note was found in the chain since this was opened."
@@ -84,7 +92,9 @@ class Audit:
 
     @cached_property
     def _records(self) -> AuditRecords:
-        return AuditRecords(self._store.engine)  # when it is first needed: a start waits for no table of this room
+        return AuditRecords(
+            self._store.engine, self._sealer
+        )  # when it is first needed: a start waits for no table of this room
 
     @property
     def waiting(self) -> int:
@@ -144,7 +154,7 @@ class Audit:
             try:
                 self._check_note()
                 link = self._records.append(entries, again=self._failed_before)
-            except (DiskFull, sql.exc.SQLAlchemyError) as error:
+            except (DiskFull, KeyLost, sql.exc.SQLAlchemyError) as error:
                 self._failed_before = True
                 with self._lock:
                     self._waiting = [*entries[: len(entries) - bool(lost)], *self._waiting]
@@ -269,6 +279,10 @@ class Audit:
         """The last place that was forgotten, after which the chain goes on."""
         return self._records.begins()
 
+    def reseal(self, new: Sealer) -> None:
+        """Seal the key of the chain with another root key. The caller has a transaction open."""
+        self._records.reseal(new)
+
     def last(self) -> Link:
         """The end of the chain. Whoever notes it elsewhere can later show that nothing before it was changed."""
         return self._records.last()
@@ -277,14 +291,20 @@ class Audit:
         """Follow the chain from its beginning. What was noted of it beside the database has to be in it, and `known`,
         a place noted elsewhere."""
         before = self._records.begins()
+        found = ChainCheck(first=before.number + 1, last=before.number, entries=0)
+        try:
+            key = self._records.key()
+        except KeyLost as lost:
+            return replace(found, broken=lost.message.rstrip("."))
+        if key is None and self._sealer is not None and self._noted is not None and self._noted.read() is not None:
+            return replace(found, broken="the key of its digests was removed")
         notes = [*(self._noted.all() if self._noted is not None else ()), *([] if known is None else [known])]
         missed = {note for note in notes if note.number > before.number}
         by_number = {note.number: note for note in missed}
-        found = ChainCheck(first=before.number + 1, last=before.number, entries=0)
         for link, entry in self._records.chain(before.number):
             if link.number != before.number + 1:
                 return replace(found, broken=_gap(before.number + 1, link.number - 1))
-            if entry is None or next_digest(before.digest, entry) != link.digest:
+            if entry is None or next_digest(before.digest, link.number, entry, key) != link.digest:
                 return replace(
                     found, broken=f"entry {link.number} is not as it was written, or the one before was put in"
                 )
@@ -296,8 +316,7 @@ class Audit:
             before = link
             found = replace(found, last=link.number, entries=found.entries + 1)
         if missed:
-            first = min(note.number for note in missed)
-            return replace(found, broken=f"entry {max(first, found.last + 1)} is missing, and all after it")
+            return replace(found, broken=f"entry {found.last + 1} is missing, and all after it")
         return found
 
     def sweep(self) -> int:

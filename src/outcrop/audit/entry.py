@@ -70,7 +70,7 @@ _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
 def requests_of_event(event_id: str) -> str | None:
-    """The beginning of the id of the request that an event stands for; None for what is no id of an event."""
+    """The beginning of the id of an event's request; None for what is no id of an event."""
     text = event_id.lower()
     return _complement(text[:18]) if _REQUEST_ID.match(text) else None
 

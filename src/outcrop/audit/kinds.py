@@ -10,8 +10,8 @@ from functools import cache
 
 _READS = (
     "ApplyGuardrail", "BatchGet", "Converse", "CountTokens", "Decrypt", "Describe", "Encrypt", "Filter",
-    "GenerateDataKey", "GenerateMac", "GenerateRandom", "Get", "Head", "InvokeEndpoint", "InvokeModel", "List", "Lookup",
-    "Query", "ReEncrypt", "Rerank", "Retrieve", "Search", "SelectObject", "Sign", "Simulate", "Verify",
+    "GenerateDataKey", "GenerateMac", "GenerateRandom", "Get", "Head", "InvokeEndpoint", "InvokeModel", "List",
+    "Lookup", "Query", "ReEncrypt", "Rerank", "Retrieve", "Search", "SelectObject", "Sign", "Simulate", "Verify",
 )  # fmt: skip
 _OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
 _OF_STREAMS = frozenset({"PutLogEvents", "PutMetricData"})

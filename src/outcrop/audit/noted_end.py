@@ -1,4 +1,4 @@
-"""The noted end of the chain: a small file beside the database, which says how far the chain had come and its digest.
+"""The noted end of the chain: a small file beside the database, with the last number and digest.
 
 Whoever can write the database but not the home can then neither cut entries off at the end nor make a whole new chain.
 A note that the chain does not bear out is never overwritten: it is put aside under another name, and every verification

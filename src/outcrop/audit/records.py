@@ -1,9 +1,13 @@
 """The tables of the audit: entries chained by digests, the resources that each names, and where the chain begins.
 
 Entries are added at the end, and whole ranges removed from the beginning. Nothing changes or removes a single one.
+Digests are made with a key, which lies in the database sealed by the root key: who can write the database alone makes
+no digest that holds. Entries of versions before there was that key have digests without one.
 """
 
 import hashlib
+import hmac
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +18,8 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 
 from outcrop.audit.entry import COLUMNS, Entry, canonical, entry_of, rest
+from outcrop.errors import MachineTrouble
+from outcrop.keys.root_key import Sealer
 from outcrop.store.database import UtcTime, alone, create_tables, reading, writing
 
 _NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # where it is the row's own number then
@@ -56,6 +62,14 @@ _begins = sql.Table(
     sql.Column("number", sql.BigInteger, nullable=False),
     sql.Column("digest", sql.LargeBinary(32), nullable=False),
 )
+_keys = sql.Table(
+    "audit_keys",
+    _schema,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("since", sql.BigInteger, nullable=False),
+    sql.Column("sealed", sql.LargeBinary, nullable=False),
+)
+_KEY_BYTES = 32
 _COLUMNS = [_entries.c[name] for name in ("number", *COLUMNS, "rest", "digest")]
 
 
@@ -71,7 +85,7 @@ START = Link(0, _BEGINNING)
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is asked of entries; what is None or empty asks nothing."""
+    """A question about entries; what is None or empty asks nothing."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -101,16 +115,70 @@ class Recorded(NamedTuple):
     entry: Entry
 
 
-def next_digest(before: bytes, entry: Entry) -> bytes:
-    return hashlib.sha256(before + canonical(entry)).digest()
+class ChainKey(NamedTuple):
+    """The key of the digests, and the number of the first entry that has one of it."""
+
+    since: int
+    key: bytes
+
+
+class KeyLost(MachineTrouble):
+    """The key of the digests cannot be opened: it was touched, or the root key is another."""
+
+
+def next_digest(before: bytes, number: int, entry: Entry, key: ChainKey | None) -> bytes:
+    """The digest of an entry, and by the one before it of all that came before."""
+    content = before + canonical(entry)
+    if key is None or number < key.since:
+        return hashlib.sha256(content).digest()
+    return hmac.digest(key.key, content, "sha256")
 
 
 class AuditRecords:
     """The rows of one database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, sealer: Sealer | None = None) -> None:
+        """`sealer`: seals the key of the digests; without one they are made without a key."""
         self._engine = engine
+        self._sealer = sealer
+        self._key: ChainKey | None = None
         create_tables(engine, _schema)
+
+    def key(self) -> ChainKey | None:
+        """The key of the digests, None where none was made yet. Raises KeyLost."""
+        with reading(self._engine) as connection:
+            return self._read_key(connection)
+
+    def reseal(self, new: Sealer) -> None:
+        """Seal the key with another root key. The caller has a transaction open. Raises KeyLost."""
+        with writing(self._engine) as connection:
+            found = self._read_key(connection)
+            if found is not None:
+                sealed = new.seal_bytes(found.key, about=_about(found.since))
+                connection.execute(sql.update(_keys).values(sealed=sealed))
+
+    def _read_key(self, connection: Connection) -> ChainKey | None:
+        row = connection.execute(sql.select(_keys.c.since, _keys.c.sealed)).first()
+        if row is None or self._sealer is None:
+            return None
+        opened = self._sealer.open_bytes(row.sealed, about=_about(row.since))
+        if opened is None:
+            raise KeyLost(
+                "The key of the record of calls cannot be opened: it was changed in the database, or sealed with "
+                "another root key. Give the root key of this home, or put the database back from a backup."
+            )
+        return ChainKey(row.since, opened)
+
+    def _key_for_appending(self, connection: Connection, last: int) -> ChainKey | None:
+        """The key, made where there is none. It is not remembered before it is on the disk."""
+        if self._sealer is None or self._key is not None:
+            return self._key
+        found = self._read_key(connection)
+        if found is None:
+            found = ChainKey(last + 1, secrets.token_bytes(_KEY_BYTES))
+            sealed = self._sealer.seal_bytes(found.key, about=_about(found.since))
+            connection.execute(sql.insert(_keys).values(id=1, since=found.since, sealed=sealed))
+        return found
 
     def append(self, entries: Sequence[Entry], *, again: bool = False) -> Link:
         """Add entries at the end, in one transaction; returns the last one's place.
@@ -120,19 +188,22 @@ class AuditRecords:
         with writing(self._engine) as connection:
             alone(connection, "audit")
             number, digest = _last(connection)
+            key = self._key_for_appending(connection, number)
             if again:
                 entries = _missing(connection, entries)
                 if not entries:
                     return Link(number, digest)
             rows, named = [], []
             for entry in entries:
-                number, digest = number + 1, next_digest(digest, entry)
+                number += 1
+                digest = next_digest(digest, number, entry, key)
                 rows.append({**_columns(entry), "number": number, "rest": rest(entry), "digest": digest})
                 resources = dict.fromkeys(entry.resources)
                 named += [{"resource": each, "at": entry.at, "number": number} for each in resources]
             connection.execute(sql.insert(_entries), rows)
             if named:
                 connection.execute(sql.insert(_resources), named)
+        self._key = key
         return Link(number, digest)
 
     def last(self) -> Link:
@@ -160,13 +231,13 @@ class AuditRecords:
         """Entries that have all that is asked for, newest first; `before` continues after a page."""
         query = sql.select(*_COLUMNS).where(*_conditions(asked))
         # Walked in the order of the answer along an index: of the entries, or of those that name a resource.
-        walked = _resources if asked.resources else _entries
+        walked = _resources if len(asked.resources) == 1 else _entries
         at, number = walked.c.at, walked.c.number
-        if asked.resources:
-            same = (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
-            query = query.join(_resources, same).where(_resources.c.resource.in_(asked.resources))
-            if len(asked.resources) > 1:
-                query = query.distinct()
+        same = (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
+        if len(asked.resources) == 1:
+            query = query.join(_resources, same).where(_resources.c.resource == asked.resources[0])
+        elif asked.resources:  # an entry may name several of them, and comes once
+            query = query.where(sql.exists().where(same, _resources.c.resource.in_(asked.resources)))
         if asked.since is not None:
             query = query.where(at >= asked.since)
         if asked.until is not None:
@@ -280,6 +351,10 @@ def _conditions(asked: Search) -> Iterator[sql.ColumnElement[bool]]:
 def _has(text: str) -> sql.ColumnElement[bool]:
     """Whether the rest of an entry has this member. Texts of requests stand there with their quotes escaped."""
     return _entries.c.rest.contains(text, autoescape=True)
+
+
+def _about(since: int) -> str:
+    return f"key of the record since entry {since}"
 
 
 def _columns(entry: Entry) -> dict[str, object]:

@@ -75,7 +75,9 @@ def _carries_data(service: str, operation: str) -> bool:
     return service in _WITH_DATA or is_data_event(service, operation)
 
 
-def _text(shape: StructureShape | None, members: Mapping[str, Any], service: str, operation: str, *, answer: bool) -> str:
+def _text(
+    shape: StructureShape | None, members: Mapping[str, Any], service: str, operation: str, *, answer: bool
+) -> str:
     if shape is None:
         return ""
     only_names = _carries_data(service, operation)

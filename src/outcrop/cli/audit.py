@@ -90,7 +90,10 @@ def verify(
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify the record of calls, and the files that trails delivered. The exit code is 1 where anything was touched."""
+    """Verify the record of calls, and the files that trails delivered.
+
+    The exit code is 1 where anything was touched.
+    """
     noted = None if known is None else _link(known)
     with _house(settings_of.read(home=home)) as house:
         chain, last = house.audit.verify(noted), house.audit.last()

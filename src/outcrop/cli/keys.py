@@ -53,6 +53,7 @@ def change_root(settings: Settings, environment: Mapping[str, str]) -> list[str]
         with house.store.transaction():
             number = house.keys.reseal(new)
             house.trail_keys.reseal(new)
+            house.audit.reseal(new)
             installation.reseal(house.access.rooms, new)
             left = house.remote_credentials.reseal(new, lambda model: _remote(house, model))
     told = [f"{number} materials of KMS keys and all other secrets are sealed with the new root key."]

@@ -220,7 +220,9 @@ def write_points(house: House) -> None:
 async def _deliver_trails(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     delivery = await to_thread.run_sync(lambda: house.trail_delivery)
-    await loops.run("trails", lambda: to_thread.run_sync(delivery.turn), every_s=_TRAILS_EVERY_S, stuck_s=_SWEEP_STUCK_S)
+    await loops.run(
+        "trails", lambda: to_thread.run_sync(delivery.turn), every_s=_TRAILS_EVERY_S, stuck_s=_SWEEP_STUCK_S
+    )
 
 
 async def _turn_keys(house: House, loops: Loops) -> None:

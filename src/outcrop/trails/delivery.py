@@ -8,7 +8,7 @@ is told in the trail's status, and everything is delivered once it lets in again
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from outcrop import logs
@@ -51,25 +51,23 @@ class TrailDelivery:
         if progress is None or (not trail.is_logging and progress.until is None):
             return 0
         progress, number = self._with_end(trail, progress), 0
-        while (planned := self._planned(trail, progress, now)) is not None:
-            progress = planned
+        while progress is not None and (planned := self._planned(trail, progress, now)) is not None:
             try:
-                progress, delivered = self._made(trail, progress, now)
+                progress, delivered = self._made(trail, planned, now)
             except (Refusal, MachineTrouble, OSError) as error:
-                return number + self._failed(trail, progress, now, error)
+                self._failed(trail, planned, now, error)
+                return number
             number += delivered
-        return number + self._digest(trail, progress, now)
+        return number if progress is None else number + self._digest(trail, progress, now)
 
-    def _with_end(self, trail: Trail, progress: TrailProgress) -> TrailProgress:
+    def _with_end(self, trail: Trail, progress: TrailProgress) -> TrailProgress | None:
         """The progress with the entry of the request that stopped the trail, once it is written, as its end."""
         if progress.stop_request is None:
             return progress
         found = self._audit.entries(request_id=progress.stop_request, most=1)
         if not found:
             return progress
-        ended = replace(progress, until=found[0].link.number, stop_request=None)
-        self._trails.progress.put(trail.arn, ended)
-        return ended
+        return self._trails.progress.change(trail.arn, until=found[0].link.number, stop_request=None)
 
     def _planned(self, trail: Trail, progress: TrailProgress, now: datetime) -> TrailProgress | None:
         """The progress with the delivery that is due now on record; None where none is."""
@@ -84,12 +82,13 @@ class TrailDelivery:
         if not more and not _is_due(progress.tried, now, EVERY):
             return None
         plan = {"through": min(last, progress.through + MOST_ENTRIES), "at": now.isoformat()}
-        planned = replace(progress, plan=plan, error="")
-        self._trails.progress.put(trail.arn, planned)
-        return planned
+        return self._trails.progress.change(trail.arn, plan=plan, error="")
 
-    def _made(self, trail: Trail, progress: TrailProgress, now: datetime) -> tuple[TrailProgress, int]:
-        """The progress after the planned delivery, and the number of its files. Raises what keeps them out."""
+    def _made(self, trail: Trail, progress: TrailProgress, now: datetime) -> tuple[TrailProgress | None, int]:
+        """The progress after the planned delivery, None where the trail is gone, and the number of files.
+
+        Raises what keeps them out.
+        """
         assert progress.plan is not None, "a delivery is planned first"
         through, at = int(progress.plan["through"]), datetime.fromisoformat(str(progress.plan["at"]))
         files, delivered = {region: list(found) for region, found in progress.files.items()}, 0
@@ -100,8 +99,8 @@ class TrailDelivery:
             delivered += 1
             if trail.is_validated:
                 files.setdefault(region, []).append(asdict(_delivered(trail, file, entries)))
-        done = replace(
-            progress,
+        done = self._trails.progress.change(
+            trail.arn,
             through=through,
             plan=None,
             tried=now.isoformat(),
@@ -110,7 +109,6 @@ class TrailDelivery:
             files=files,
             next_digest=progress.next_digest or ((now + DIGEST_EVERY).isoformat() if trail.is_validated else None),
         )
-        self._trails.progress.put(trail.arn, done)
         return done, delivered
 
     def _by_region(self, trail: Trail, after: int, through: int) -> Iterator[tuple[str, list[Entry]]]:
@@ -122,25 +120,21 @@ class TrailDelivery:
                 found.setdefault(region, []).append(entry)
         yield from sorted(found.items())
 
-    def _failed(self, trail: Trail, progress: TrailProgress, now: datetime, error: Exception) -> int:
+    def _failed(self, trail: Trail, progress: TrailProgress, now: datetime, error: Exception) -> None:
         code = _code_of(error)
         if progress.error != code:
             reason = " ".join(str(error).split())[:300]
             logs.tell(_log, "a trail is not delivered", level=logging.WARNING, trail=trail.arn, note=reason)
-        self._trails.progress.put(trail.arn, replace(progress, tried=now.isoformat(), error=code))
-        return 0
+        self._trails.progress.change(trail.arn, tried=now.isoformat(), error=code)
 
     def _digest(self, trail: Trail, progress: TrailProgress, now: datetime) -> int:
         """Deliver the digests of the hour that is over; a trail that was stopped gets its last ones at once."""
         if not trail.is_validated:
             if progress.next_digest is not None:  # it was switched off: the chain ends here
-                self._trails.progress.put(
-                    trail.arn, replace(progress, next_digest=None, digest_plan=None, digests={}, files={})
-                )
+                self._trails.progress.change(trail.arn, next_digest=None, digest_plan=None, digests={}, files={})
             return 0
         if progress.next_digest is None:
-            due = (now + DIGEST_EVERY).isoformat()
-            self._trails.progress.put(trail.arn, replace(progress, next_digest=due))
+            self._trails.progress.change(trail.arn, next_digest=(now + DIGEST_EVERY).isoformat())
             return 0
         ended = not trail.is_logging
         if ended and not any(progress.files.values()) and progress.digest_plan is None:
@@ -148,8 +142,10 @@ class TrailDelivery:
         if progress.digest_plan is None:
             if not ended and datetime.fromisoformat(progress.next_digest) > now:
                 return 0
-            progress = replace(progress, digest_plan=now.isoformat())
-            self._trails.progress.put(trail.arn, progress)
+            planned = self._trails.progress.change(trail.arn, digest_plan=now.isoformat())
+            if planned is None:
+                return 0
+            progress = planned
         end = datetime.fromisoformat(str(progress.digest_plan))
         digests, number = dict(progress.digests), 0
         try:
@@ -157,10 +153,10 @@ class TrailDelivery:
                 digests[region] = asdict(self._made_digest(trail, progress, region, end))
                 number += 1
         except (Refusal, MachineTrouble, OSError) as error:
-            self._trails.progress.put(trail.arn, replace(progress, digest_error=_code_of(error)))
+            self._trails.progress.change(trail.arn, digest_error=_code_of(error))
             return 0
-        done = replace(
-            progress,
+        self._trails.progress.change(
+            trail.arn,
             digest_plan=None,
             next_digest=(end + DIGEST_EVERY).isoformat(),
             digested=now.isoformat(),
@@ -168,7 +164,6 @@ class TrailDelivery:
             digests=digests,
             files={},
         )
-        self._trails.progress.put(trail.arn, done)
         return number
 
     def _made_digest(self, trail: Trail, progress: TrailProgress, region: str, end: datetime) -> Digest:
@@ -177,16 +172,12 @@ class TrailDelivery:
         begin = min(first, end) if before is None else datetime.fromisoformat(before.end)
         files = [Delivered(**found) for found in progress.files.get(region, ())]
         key = self._keys.current()
-        file = digest_file(
-            trail, self._account, region, files, begin=begin, end=end, before=before, key=key
-        )
+        file = digest_file(trail, self._account, region, files, begin=begin, end=end, before=before, key=key)
         signature = self._keys.sign(key, signed_text(json.loads(unpacked(file.content)), file.sha256))
         self._trails.delivery(trail).put(
             trail.bucket, file.key, file.content, content_type=_JSON, metadata=metadata(signature)
         )
-        return Digest(
-            bucket=trail.bucket, key=file.key, sha256=file.sha256, signature=signature, end=end.isoformat()
-        )
+        return Digest(bucket=trail.bucket, key=file.key, sha256=file.sha256, signature=signature, end=end.isoformat())
 
 
 def _delivered(trail: Trail, file: TrailFile, entries: list[Entry]) -> Delivered:

@@ -68,5 +68,5 @@ def signed_text(document: Mapping[str, Any], sha256: str) -> bytes:
 
 
 def metadata(signature: str) -> dict[str, str]:
-    """What stands beside a digest file in the bucket."""
+    """The metadata of a digest file in the bucket."""
     return {"signature": signature, "signature-algorithm": ALGORITHM}

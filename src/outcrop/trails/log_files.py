@@ -30,7 +30,9 @@ class TrailFile(NamedTuple):
     sha256: str
 
 
-def log_file(trail: Trail, account: str, region: str, entries: Sequence[Entry], *, at: datetime, through: int) -> TrailFile:
+def log_file(
+    trail: Trail, account: str, region: str, entries: Sequence[Entry], *, at: datetime, through: int
+) -> TrailFile:
     """The file of some events of a region; `through`: the number of the last entry that the delivery looks at."""
     unique = b32encode(hashlib.sha256(f"{trail.arn} {region} {through}".encode()).digest()).decode()[:_UNIQUE]
     folder = f"{trail.top}/{account}/CloudTrail/{region}/{at:%Y/%m/%d}"
@@ -53,7 +55,7 @@ def packed(key: str, document: dict[str, Any]) -> TrailFile:
 
 
 def unpacked(content: bytes) -> bytes:
-    """What a file holds. Raises ValueError for what is not compressed, or damaged."""
+    """The content of a file, not compressed. Raises ValueError for what is not compressed, or damaged."""
     try:
         return gzip.decompress(content)
     except (OSError, EOFError) as error:

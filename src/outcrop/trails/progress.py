@@ -1,13 +1,13 @@
 """The progress of deliveries on record: how far each trail has come, and what was delivered since its last digest."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
-from outcrop.store.database import create_tables, reading, writing
+from outcrop.store.database import alone, create_tables, reading, writing
 
 _schema = sql.MetaData()
 _table = sql.Table(
@@ -86,6 +86,21 @@ class ProgressRecords:
         with writing(self._engine) as connection:
             connection.execute(sql.delete(_table).where(_table.c.arn == arn))
             connection.execute(sql.insert(_table).values(arn=arn, document=asdict(progress)))
+
+    def change(self, arn: str, **members: Any) -> TrailProgress | None:
+        """The progress with these members changed; others are as somebody else may have set them meanwhile.
+
+        None where the trail was deleted: nothing is written then.
+        """
+        with writing(self._engine) as connection:
+            alone(connection, "trail progress")
+            found = self.get(arn)
+            if found is None:
+                return None
+            changed = replace(found, **members)
+            change = sql.update(_table).where(_table.c.arn == arn).values(document=asdict(changed))
+            connection.execute(change)
+        return changed
 
     def remove(self, arn: str) -> None:
         with writing(self._engine) as connection:

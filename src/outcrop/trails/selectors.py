@@ -26,7 +26,15 @@ _SERVICES_OF_TYPE: Mapping[str, tuple[str, ...]] = {
     "AWS::SageMaker::Endpoint": ("sagemaker-runtime",),
 }
 "The data that there is here, and the services whose calls are about it."
-_FIELDS = ("readOnly", "eventSource", "eventName", "eventCategory", "resources.type", "resources.ARN", "userIdentity.arn")
+_FIELDS = (
+    "readOnly",
+    "eventSource",
+    "eventName",
+    "eventCategory",
+    "resources.type",
+    "resources.ARN",
+    "userIdentity.arn",
+)
 _OPERATORS: Mapping[str, tuple[Callable[[str, str], bool], bool]] = {
     "Equals": (str.__eq__, True),
     "StartsWith": (str.startswith, True),
@@ -131,7 +139,9 @@ def _checked_advanced(selectors: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         raise invalid_selectors(f"AdvancedEventSelectors: {len(selectors)} are more than {MOST_ADVANCED}.")
     for number, selector in enumerate(selectors):
         _check_advanced(selector, f"AdvancedEventSelectors[{number}]")
-    return [{**selector, "FieldSelectors": [dict(each) for each in selector["FieldSelectors"]]} for selector in selectors]
+    return [
+        {**selector, "FieldSelectors": [dict(each) for each in selector["FieldSelectors"]]} for selector in selectors
+    ]
 
 
 def _check_advanced(selector: Mapping[str, Any], place: str) -> None:
@@ -139,7 +149,9 @@ def _check_advanced(selector: Mapping[str, Any], place: str) -> None:
     for field in selector["FieldSelectors"]:
         name, operators = field["Field"], [each for each in _OPERATORS if field.get(each)]
         if name not in _FIELDS:
-            raise invalid_selectors(f"{place}: the field {name[:80]} is not built in Outcrop. Use {', '.join(_FIELDS)}.")
+            raise invalid_selectors(
+                f"{place}: the field {name[:80]} is not built in Outcrop. Use {', '.join(_FIELDS)}."
+            )
         if not operators or (name in _OPERATOR_OF_CATEGORY and operators != ["Equals"]):
             raise invalid_selectors(f"{place}: {name} needs Equals with values{'' if operators else ', or another'}.")
     if len(fields) != len(set(fields)):

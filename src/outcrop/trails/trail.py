@@ -16,7 +16,8 @@ KIND = "trail"
 ON, OFF = "Logging", "Stopped"
 "The states of a trail."
 SERVICE = "cloudtrail.amazonaws.com"
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_LETTER = re.compile(r"[A-Za-z0-9]")
 _TWO_SIGNS = re.compile(r"[._-]{2}")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _LENGTHS = range(3, 129)
@@ -62,20 +63,33 @@ def trail_arn(region: str, account: str, name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Raises InvalidTrailNameException."""
-    problem = ""
-    if len(name) not in _LENGTHS:
-        problem = "Trail name too long or too short. Choose one of 3 to 128 characters."
-    elif not _NAME.fullmatch(name) or _TWO_SIGNS.search(name):
-        problem = (
-            "Trail name or ARN can only contain letters, numbers, periods, underscores and dashes, none of the last three "
-            "at either end or beside another."
-        )
-    elif _ADDRESS.fullmatch(name):
-        problem = "Trail name must not be in IP address format."
+    """Raises InvalidTrailNameException, in CloudTrail's sentences."""
+    problem = _problem_of_name(name)
     if problem:
         raise refusal("InvalidTrailNameException", problem)
     return name
+
+
+def _problem_of_name(name: str) -> str:
+    told = f"Specified name length: {len(name)} characters."
+    if len(name) < _LENGTHS.start:
+        return f"Trail name too short. Minimum allowed length: {_LENGTHS.start} characters. {told}"
+    if len(name) >= _LENGTHS.stop:
+        return f"Trail name too long. Maximum allowed length: {_LENGTHS.stop - 1} characters. {told}"
+    if not _LETTER.match(name[0]):
+        return "Trail name must starts with a letter or number."
+    if not _LETTER.match(name[-1]):
+        return "Trail name must ends with a letter or number."
+    if not _NAME.fullmatch(name):
+        return (
+            "Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, periods (.), hyphens "
+            "(-), and underscores (_)."
+        )
+    if _TWO_SIGNS.search(name):
+        return (
+            "Trail name must have no adjacent periods, hyphens or underscores, as my-_namespace and my--namespace have."
+        )
+    return "Trail name must not be in IP address format." if _ADDRESS.fullmatch(name) else ""
 
 
 def members_of(params: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -94,7 +108,10 @@ def members_of(params: Mapping[str, Any], before: Mapping[str, Any] | None = Non
             "InvalidS3PrefixException",
             f"S3KeyPrefix: at most {_LONGEST_PREFIX} characters, without a slash at either end.",
         )
-    return {**_DEFAULTS, **(before or {}), **{name: params[name] for name in _KEPT if name in params}}
+    members = {**_DEFAULTS, **(before or {}), **{name: params[name] for name in _KEPT if name in params}}
+    if members["IsMultiRegionTrail"] and not members["IncludeGlobalServiceEvents"]:
+        raise refusal("InvalidParameterCombinationException", "Multi-Region trail must include global service events.")
+    return members
 
 
 def trail_of(row: Resource) -> Trail:

@@ -1,9 +1,9 @@
 """Trails: made, changed, started and stopped. What they deliver is in `delivery.py`.
 
-    trails = Trails(store, buckets, clock, account, last=audit.last)
-    trails.create("history", {...members of CreateTrail...}, region="us-east-1", tags={})
-    trails.start(arn)
-    trails.wants_data("s3", "PutObject", ...)      # asked for every call about data; almost always a look at a flag
+trails = Trails(store, buckets, clock, account, last=audit.last)
+trails.create("history", {...members of CreateTrail...}, region="us-east-1", tags={})
+trails.start(arn)
+trails.wants_data("s3", "PutObject", ...)      # asked for every call about data; almost always a look at a flag
 """
 
 from collections.abc import Callable, Mapping
@@ -114,7 +114,9 @@ class Trails:
                 # Where there is something left of the last time, it goes on from there.
                 left = before.until is not None and before.through < before.until
                 through = before.through if left else fresh.through
-                fresh = replace(before, through=through, until=None, stop_request=None, digests={}, next_digest=None, error="")
+                fresh = replace(
+                    before, through=through, until=None, stop_request=None, digests={}, next_digest=None, error=""
+                )
             self.progress.put(trail.arn, fresh)
             self._changed(row, {"started": self._clock.now().isoformat()}, status=ON)
 
@@ -187,14 +189,12 @@ class Trails:
         except ServiceRefusal as refused:
             if refused.code != "NoSuchBucket":
                 raise
-            raise refusal(
-                "S3BucketDoesNotExistException", f"S3 bucket {trail.bucket} does not exist! Create it first."
-            ) from refused
+            raise refusal("S3BucketDoesNotExistException", f"S3 bucket {trail.bucket} does not exist!") from refused
         if not may:
             raise refusal(
                 "InsufficientS3BucketPolicyException",
-                f"Incorrect S3 bucket policy is detected for bucket: {trail.bucket}. Let {SERVICE} do s3:GetBucketAcl on "
-                f"it, and s3:PutObject on {trail.top}/{self._account}/* in it.",
+                f"Incorrect S3 bucket policy is detected for bucket: {trail.bucket}. Let {SERVICE} do s3:GetBucketAcl "
+                f"on it, and s3:PutObject on {trail.top}/{self._account}/* in it.",
             )
 
     def _row(self, trail: Trail) -> Resource:
@@ -217,7 +217,7 @@ def is_of(trail: Trail, entry: Entry) -> bool:
 
 
 def region_of(entry: Entry) -> str:
-    """The region of an event; who did not come as far as to name one is told of in the first region."""
+    """The region of an event; us-east-1 where the caller did not come as far as to name one."""
     return entry.region or "us-east-1"
 
 
@@ -228,18 +228,22 @@ def replace_members(row: Resource, members: Mapping[str, Any]) -> Resource:
 def _event(
     service: str, operation: str, region: str, read_only: bool, resources: tuple[str, ...], clock: Clock
 ) -> Entry:
-    """What is known of a call before it is an entry, as selectors ask it."""
-    nothing = dict.fromkeys(
-        ("caller", "user_id", "key_id", "session", "source_ip", "user_agent", "request_id", "code"), ""
-    )
+    """The entry of a call that is not recorded yet, with what selectors ask."""
     return Entry(
         at=clock.now(),
         service=service,
         operation=operation,
         region=region,
+        caller="",
+        user_id="",
+        key_id="",
+        session="",
         resources=resources,
+        source_ip="",
+        user_agent="",
+        request_id="",
         status=200,
+        code="",
         read_only=read_only,
         data=True,
-        **nothing,
     )

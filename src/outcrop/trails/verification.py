@@ -43,7 +43,12 @@ class TrailVerifier:
     """Reads the buckets of trails with the rights of the installation itself."""
 
     def __init__(
-        self, buckets: Buckets, progress: ProgressRecords, keys: Sequence[PublicKey], trails: Sequence[Trail], account: str
+        self,
+        buckets: Buckets,
+        progress: ProgressRecords,
+        keys: Sequence[PublicKey],
+        trails: Sequence[Trail],
+        account: str,
     ) -> None:
         self._buckets = buckets
         self._progress = progress
@@ -146,11 +151,7 @@ class TrailVerifier:
             known |= {file.key for file in self._vouched(each, found)}
         top, since = f"{trail.top}/{self._account}/CloudTrail/", begin.replace("-", "").replace(":", "")[:13]
         found_keys = [record.key for record in self._buckets.under(trail.bucket, top)]
-        return [
-            f"s3://{trail.bucket}/{key}"
-            for key in found_keys
-            if key not in known and _moment_in(key) >= since
-        ]
+        return [f"s3://{trail.bucket}/{key}" for key in found_keys if key not in known and _moment_in(key) >= since]
 
 
 def _moment_in(key: str) -> str:

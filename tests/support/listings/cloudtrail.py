@@ -26,7 +26,8 @@ def make_events(house: Running) -> None:
 
 
 def event_age(row: dict[str, Any]) -> timedelta:
-    return NOW - row["EventTime"]
+    at: datetime = row["EventTime"]
+    return NOW - at
 
 
 def make_bucket(house: Running) -> None:

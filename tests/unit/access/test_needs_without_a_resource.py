@@ -28,6 +28,7 @@ STAR_ALONE = {
         "CreateSession", "ListSessions", "Rerank", "RetrieveAndGenerate", "RetrieveAndGenerateStream",
     },
     "bedrock-runtime": set(),
+    "cloudtrail": {"DescribeTrails", "ListPublicKeys", "ListTrails", "LookupEvents"},
     "cloudwatch": {
         "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
     },

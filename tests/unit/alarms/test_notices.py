@@ -135,14 +135,12 @@ def test_a_notice_is_on_record_and_outlives_the_process(tmp_path: Path, receiver
         go_off(house, name="other")
     with opened(tmp_path, alarm_command="true") as another:
         another.alarm_notices.turn()
-        (summary, data) = actions(another)[0]
+        _, data = actions(another)[0]
         assert (data["actionState"], data["error"]) == ("Failed", "the administrator names it no more")
     assert len(receiver.told) == 1
 
 
-def test_a_command_gets_the_notice_and_none_of_the_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_gets_the_notice_and_none_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTCROP_ROOT_KEY_OF_A_TEST", "secret")
     out = tmp_path / "told.json"
     script = tmp_path / "notice.py"

@@ -1,6 +1,7 @@
 """The audit: entries are found by what they say, survive what ends the process, and show when one was touched."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ import sqlalchemy as sql
 
 from outcrop.audit import audit as room
 from outcrop.audit.audit import Audit
-from outcrop.audit.entry import Entry, keepable
+from outcrop.audit.entry import Entry, keepable, requests_of_event
 from outcrop.audit.kinds import is_data_event, is_read_only
-from outcrop.audit.records import AuditRecords, Link
+from outcrop.audit.noted_end import NotedEnd
+from outcrop.audit.records import AuditRecords, Link, Search, next_digest
 from outcrop.clock import MovableClock
+from outcrop.keys.root_key import Sealer
 from outcrop.settings import Retention, Settings
 from outcrop.store.database import writing
 from outcrop.store.store import Store
@@ -105,6 +108,39 @@ def test_entries_are_found_by_what_they_say(audit: Audit, asked: dict[str, Any],
     assert ids(audit, **asked) == found
 
 
+def test_an_entry_that_names_several_of_what_is_asked_for_comes_once(audit: Audit) -> None:
+    write(audit, numbered(0), numbered(1, resources=("arn:three",)), numbered(2, resources=("arn:two",)))
+    found = audit.search(Search(resources=("arn:one", "arn:two")))
+    assert [each.entry.request_id for each in found] == ["2", "0"]
+    assert audit.named_resources("one") == ["arn:one"]
+    assert audit.callers() == [FIRST.caller]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (Search(failed=True), ["1"]),
+        (Search(code="AccessDenied"), ["1"]),
+        (Search(read_only=True), ["2"]),
+        (Search(key_id="AKIB"), ["2"]),
+        (Search(region="eu-west-1"), ["1"]),
+        (Search(data=True), ["2"]),
+        (Search(callers=()), []),
+        (Search(resource_like="arn:t%"), ["2", "1", "0"]),
+        (Search(resource_like="arn:o%"), ["1", "0"]),
+    ],
+)
+def test_entries_are_found_by_what_stands_in_no_column(audit: Audit, asked: Search, found: list[str]) -> None:
+    quoting = '{"code":"AccessDenied","read_only":true,"data":true,"key_id":"AKIB","region":"eu-west-1"}'
+    write(
+        audit,
+        numbered(0, params=quoting),
+        numbered(1, code="AccessDenied", region="eu-west-1"),
+        numbered(2, read_only=True, data=True, key_id="AKIB", resources=("arn:two",)),
+    )
+    assert [each.entry.request_id for each in audit.search(asked)] == found
+
+
 def test_pages_follow_each_other_also_within_one_moment(audit: Audit) -> None:
     write(audit, *({"request_id": str(number)} for number in range(5)))
     seen: list[str] = []
@@ -154,6 +190,98 @@ def test_whatever_is_touched_is_found(store: Store, audit: Audit, change: str, b
     assert found.startswith(broken)
 
 
+def forged(store: Store, number: int) -> None:
+    """Change an entry and make all digests behind it anew, as who knows how but has no key can."""
+    records = AuditRecords(store.engine)
+    before = Link(number - 1, b"")
+    for link, entry in list(records.chain(0)):
+        if link.number < number:
+            before = link
+            continue
+        assert entry is not None
+        told = entry._replace(caller="arn:nobody") if link.number == number else entry
+        before = Link(link.number, next_digest(before.digest, link.number, told, None))
+        with writing(store.engine) as connection:
+            change = sql.text("UPDATE audit_entries SET caller = :caller, digest = :digest WHERE number = :number")
+            connection.execute(change, {"caller": told.caller, "digest": before.digest, "number": link.number})
+
+
+def test_who_has_the_database_but_not_the_root_key_makes_no_chain_that_holds(store: Store, clock: MovableClock) -> None:
+    audit = Audit(store, clock, sealer=Sealer(b"k" * 32))
+    write(audit, *map(numbered, range(5)))
+    assert audit.verify().broken is None
+    forged(store, 3)
+    assert audit.verify().broken == "entry 3 is not as it was written, or the one before was put in"
+    with writing(store.engine) as connection:  # as if the digests had been without a key
+        connection.execute(sql.text("UPDATE audit_keys SET since = 100"))
+    assert "cannot be opened" in str(audit.verify().broken)
+
+
+def test_entries_without_a_key_are_followed_by_those_with_one_and_the_key_is_sealed_anew(
+    store: Store, clock: MovableClock
+) -> None:
+    write(Audit(store, clock), *map(numbered, range(3)))
+    sealer, other = Sealer(b"k" * 32), Sealer(b"o" * 32)
+    audit = Audit(store, clock, sealer=sealer)
+    write(audit, *map(numbered, range(3, 6)))
+    assert (audit.verify().broken, audit.verify().entries) == (None, 6)
+    with store.transaction():
+        audit.reseal(other)
+    again = Audit(store, clock, sealer=other)
+    write(again, numbered(7))
+    assert (again.verify().broken, again.verify().entries) == (None, 7)
+    assert "cannot be opened" in str(Audit(store, clock, sealer=sealer).verify().broken)
+
+
+def test_the_note_beside_the_database_misses_what_was_cut_off_and_is_kept(
+    store: Store, clock: MovableClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted, sealer = NotedEnd(tmp_path), Sealer(b"k" * 32)
+    audit = Audit(store, clock, noted=noted, sealer=sealer)
+    write(audit, *map(numbered, range(5)))
+    assert noted.read() == audit.last()
+    with writing(store.engine) as connection:
+        connection.execute(sql.text("DELETE FROM audit_entries WHERE number > 3"))
+    assert audit.verify().broken == "entry 4 is missing, and all after it"
+    again = Audit(store, clock, noted=noted, sealer=sealer)
+    write(again, numbered(8), numbered(9), numbered(10))  # a later note does not hide it
+    assert again.verify().broken == "entry 5 or one before it is not what it was"
+    assert "the audit is not what it was" in caplog.text
+    with writing(store.engine) as connection:
+        connection.execute(sql.text("DELETE FROM audit_keys"))
+    assert again.verify().broken == "the key of its digests was removed"
+
+
+def test_a_write_that_failed_and_came_to_the_disk_all_the_same_is_there_once(
+    store: Store, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = AuditRecords.append
+
+    def fails_afterwards(self: AuditRecords, *given: Any, **more: Any) -> Link:
+        append(self, *given, **more)
+        raise sql.exc.OperationalError("COMMIT", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AuditRecords, "append", fails_afterwards)
+        audit.record(FIRST)
+        assert not audit.write()
+    audit.record(FIRST._replace(request_id="second"))
+    assert audit.write()
+    assert ids(audit) == ["second", "first"]
+    assert audit.verify().broken is None
+
+
+def test_an_events_id_leads_to_its_request() -> None:
+    entry = FIRST._replace(request_id="0123abcd-4567-4abc-a123-0123456789ab")
+    prefix = requests_of_event(entry.event_id)
+    assert prefix is not None
+    assert entry.request_id.startswith(prefix)
+    assert uuid.UUID(entry.event_id).version == 4
+    assert entry.event_id != entry._replace(operation="Other").event_id
+    assert FIRST.event_id == FIRST.event_id != FIRST._replace(operation="Other").event_id
+    assert requests_of_event("no id") is None
+
+
 def test_entries_cut_off_at_the_end_are_missed_by_who_noted_the_last(store: Store, audit: Audit) -> None:
     write(audit, *map(numbered, range(5)))
     noted = audit.last()
@@ -161,7 +289,7 @@ def test_entries_cut_off_at_the_end_are_missed_by_who_noted_the_last(store: Stor
     with writing(store.engine) as connection:
         connection.execute(sql.text("DELETE FROM audit_entries WHERE number > 3"))
     assert audit.verify().broken is None
-    assert audit.verify(noted).broken == "entry 5 is missing, and all after it"
+    assert audit.verify(noted).broken == "entry 4 is missing, and all after it"
     write(audit, numbered(8), numbered(9))
     assert audit.verify(noted).broken == "entry 5 or one before it is not what it was"
 
@@ -244,8 +372,8 @@ def test_nothing_of_the_room_changes_or_removes_a_single_entry() -> None:
     """Whoever adds a method here says in which way the record is still append-only."""
     ways = {name for name in (*vars(Audit), *vars(AuditRecords)) if not name.startswith("_")}
     reads = {"entries", "last", "verify", "waiting", "begins", "chain", "search", "first_since", "size_of_newest"}
-    reads |= {"at", "callers", "following", "named_resources"}
-    assert ways - reads == {"again", "record", "flush", "write", "append", "sweep", "remove_through"}
+    reads |= {"at", "callers", "following", "key", "named_resources"}
+    assert ways - reads == {"again", "record", "flush", "write", "append", "sweep", "remove_through", "reseal"}
 
 
 def test_a_place_before_all_that_is_kept_proves_nothing(audit: Audit, clock: MovableClock) -> None:

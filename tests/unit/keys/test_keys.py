@@ -10,6 +10,7 @@ import pytest
 
 from outcrop.access.names import Kind
 from outcrop.access.records.identities import Identity
+from outcrop.audit.entry import Entry
 from outcrop.cli.app import run
 from outcrop.cli.keys import NEW_COMMAND, NEW_KEY, change_root
 from outcrop.cli.supervisor import lock_home
@@ -252,6 +253,10 @@ def test_the_command_rewraps_a_home_that_is_stopped(
     house: House, settings: Settings, clock: MovableClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = made(house)
+    signing = house.trail_keys.current()
+    signed = house.trail_keys.sign(signing, b"digest")
+    house.audit.record(a_change(clock))
+    house.audit.flush()
     house.close()
     with lock_home(settings):
         assert run(["keys", "rewrap", "--home", str(settings.home)]) == 1
@@ -263,6 +268,19 @@ def test_the_command_rewraps_a_home_that_is_stopped(
     ]
     with House.open(settings, clock) as again:
         assert again.keys.find(key.arn).id == key.id
+        assert again.trail_keys.sign(again.trail_keys.current(), b"digest") == signed
+        again.audit.record(a_change(clock))
+        assert again.audit.write()
+        assert (again.audit.verify().entries, again.audit.verify().broken) == (2, None)
+
+
+def a_change(clock: MovableClock) -> Entry:
+    """The entry of a call that changed something."""
+    return Entry(
+        at=clock.now(), service="iam", operation="CreateUser", region="us-east-1", caller="arn:jane", user_id="", key_id="",
+        session="", resources=(), source_ip="", user_agent="", request_id=str(clock.now()), status=200, code="",
+        read_only=False, data=False,
+    )  # fmt: skip
 
 
 def test_there_is_nothing_to_rewrap_where_no_home_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,11 +94,11 @@ class Door:
     async def _recorded(self, visit: Visit, response: HttpResponse) -> HttpResponse:
         """The response, once what the call changed is in the record; an error where that cannot be written."""
         visit.status = response.status
-        if await self._telling.record_change(visit):
+        if await self._telling.record(visit, streams=not isinstance(response.body, bytes)):
             return response
         trouble = MachineTrouble(
-            "The request was carried out, but the record of calls cannot be written, so nobody is told that it succeeded. "
-            "See the log of the server, and free some space on its disk."
+            "The request was carried out, but the record of calls cannot be written, so nobody is told that it "
+            "succeeded. See the log of the server, and free some space on its disk."
         )
         if isinstance(response.body, AsyncIterator):
             await exchange.close(response.body)

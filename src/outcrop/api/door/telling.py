@@ -25,6 +25,7 @@ from outcrop.audit.group_commit import GroupCommit
 from outcrop.audit.kinds import is_data_event, is_read_only
 from outcrop.audit.redaction import error_message, request_parameters, response_elements
 from outcrop.clock import Clock
+from outcrop.loops import contained
 from outcrop.metrics.traffic import Ended, InvocationCount, Traffic, metric_of
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import SERVICES
@@ -79,18 +80,23 @@ class Telling:
         if operation and _is_entry(visit) and not visit.recorded:
             self._enter(visit, operation, now)
 
-    async def record_change(self, visit: Visit) -> bool:
-        """Record a call that changed something, and wait until its entry is on the disk.
+    async def record(self, visit: Visit, *, streams: bool) -> bool:
+        """Record a call before it is answered; of one that changed something, wait until its entry is on the disk.
 
-        False when it could not be written. Nothing happens for reads, refusals, and what is no call.
+        False when that could not be written. `streams`: the answer is not whole yet, so its end is recorded instead,
+        unless something was changed.
         """
         operation = visit.operation
-        if not operation or not _is_entry(visit) or visit.caller is None or visit.status >= 400:
+        if not operation or not _is_entry(visit):
             return True
-        if is_read_only(operation) or not self._is_wanted(visit, operation):
+        changes = visit.caller is not None and visit.status < 400 and not is_read_only(operation)
+        if not changes and streams:
             return True
-        visit.recorded = True
-        return await self._commits.keep(self._entry(visit, operation, self._clock.now()))
+        visit.recorded, now = True, self._clock.now()
+        if not changes:
+            self._enter(visit, operation, now)
+            return True
+        return not self._is_wanted(visit, operation) or await self._commits.keep(self._entry(visit, operation, now))
 
     def _invoked(self, visit: Visit, latency_ms: float) -> InvocationCount | None:
         """Nothing for a model that is not there: names that nobody has would be series without end."""
@@ -134,8 +140,7 @@ class Telling:
     def _entry(self, visit: Visit, operation: str, now: datetime) -> Entry:
         service, code = _audited(visit), _code(visit)
         caller, reads = visit.caller or _NOBODY, is_read_only(operation)
-        params = visit.call.params if visit.call is not None else None
-        return Entry(
+        entry = Entry(
             at=now,
             service=service,
             operation=operation,
@@ -153,11 +158,11 @@ class Telling:
             read_only=reads,
             data=is_data_event(service, operation),
             sent_to=visit.call.usage.sent_to if visit.call is not None else "",
-            params="" if params is None else request_parameters(service, operation, params),
-            made="" if reads or code else response_elements(service, operation, _members(visit.answered)),
-            message=keepable(error_message(visit.message, service, operation, params)) if visit.message else "",
             issuer=self._issuer(caller),
         )
+        with contained(_log, "telling the members of a request"):  # a defect in it must not keep the answer back
+            return _with_members(entry, visit)
+        return entry
 
     def _issuer(self, caller: Caller) -> str:
         """The role whose session called, with its path, which the session's own ARN leaves out."""
@@ -199,6 +204,19 @@ def _is_entry(visit: Visit) -> bool:
 
 def _code(visit: Visit) -> str:
     return visit.code or (CLIENT_LEFT if visit.left else "")
+
+
+def _with_members(entry: Entry, visit: Visit) -> Entry:
+    """The entry with what may be told of the request, its answer and its error."""
+    service, operation = entry.service, entry.operation
+    params = visit.call.params if visit.call is not None else None
+    message = error_message(visit.message, service, operation, params) if visit.message else ""
+    changed = not entry.read_only and not entry.code
+    return entry._replace(
+        params="" if params is None else request_parameters(service, operation, params),
+        made=response_elements(service, operation, _members(visit.answered)) if changed else "",
+        message=keepable(message),
+    )
 
 
 def _members(answered: Answered | None) -> Mapping[str, Any]:

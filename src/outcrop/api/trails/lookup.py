@@ -31,9 +31,7 @@ _PAGE = 50
 def lookup_events(house: House, call: Call) -> Answered:
     params = call.params
     if params.get("EventCategory"):
-        raise refusal(
-            "InvalidEventCategoryException", "EventCategory: there are no insights in Outcrop. Leave it out."
-        )
+        raise refusal("InvalidEventCategoryException", "EventCategory: there are no insights in Outcrop. Leave it out.")
     house.audit.flush()  # so that whoever looks finds what he did a moment ago
     asked = _search(house, call)
     before = _place(house, call)
@@ -45,7 +43,7 @@ def lookup_events(house: House, call: Call) -> Answered:
 
 
 def _search(house: House, call: Call) -> Search | None:
-    """What is asked of the record; None where nothing can fit."""
+    """The question to the record; None where nothing can fit."""
     params, now = call.params, house.clock.now()
     since, until = params.get("StartTime"), params.get("EndTime")
     if since is not None and until is not None and since > until:
@@ -59,7 +57,9 @@ def _search(house: House, call: Call) -> Search | None:
     )
     attributes = params.get("LookupAttributes") or []
     if len(attributes) > 1:
-        raise refusal("InvalidLookupAttributesException", "LookupAttributes: only one attribute can be looked up at a time.")
+        raise refusal(
+            "InvalidLookupAttributesException", "LookupAttributes: only one attribute can be looked up at a time."
+        )
     for attribute in attributes:
         return _LOOKUPS[attribute["AttributeKey"]](house, asked, attribute["AttributeValue"])
     return asked
@@ -113,7 +113,7 @@ def _is_event(recorded: Recorded, params: Mapping[str, Any]) -> bool:
     for attribute in params.get("LookupAttributes") or ():
         key, value = attribute["AttributeKey"], attribute["AttributeValue"]
         if key == "EventId":
-            return recorded.entry.event_id == value.lower()
+            return recorded.entry.event_id == str(value).lower()
         if key == "ResourceType":
             return any(resource.type == value for resource in resources_of(recorded.entry))
     return True

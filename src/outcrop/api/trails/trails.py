@@ -13,11 +13,20 @@ from outcrop.trails.refusals import refusal
 from outcrop.trails.trail import Trail
 
 _PAGE = 100
+_ATTEMPTS = (
+    "LatestDeliveryAttemptTime",
+    "LatestDeliveryAttemptSucceeded",
+    "LatestNotificationAttemptTime",
+    "LatestNotificationAttemptSucceeded",
+)
+"Times that are empty texts before the first attempt; nothing is ever notified here."
 
 
 def create_trail(house: House, call: Call) -> Answered:
     params = call.params
-    trail = house.trails.create(params["Name"], params, region=call.region, tags=tags_of_request(params.get("TagsList")))
+    trail = house.trails.create(
+        params["Name"], params, region=call.region, tags=tags_of_request(params.get("TagsList"))
+    )
     return _configuration(trail)
 
 
@@ -51,7 +60,9 @@ def describe_trails(house: House, call: Call) -> Answered:
     names, with_shadows = params.get("trailNameList") or [], params.get("includeShadowTrails", True)
     found = [trail for trail in house.trails.all() if trail.region == call.region or trail.is_multi_region]
     if names:
-        found = [trail for trail in found if trail.arn in names or (trail.name in names and trail.region == call.region)]
+        found = [
+            trail for trail in found if trail.arn in names or (trail.name in names and trail.region == call.region)
+        ]
     shown = [trail for trail in found if with_shadows or trail.region == call.region]
     return {"trailList": [_described(trail) for trail in sorted(shown, key=lambda trail: trail.arn)]}
 
@@ -74,6 +85,7 @@ def get_trail_status(house: House, call: Call) -> Answered:
         "StopLoggingTime": trail.stopped,
         "TimeLoggingStarted": utc(trail.started) if trail.started else "",
         "TimeLoggingStopped": utc(trail.stopped) if trail.stopped else "",
+        **dict.fromkeys(_ATTEMPTS, ""),
     }
     if progress is None:
         return told
