@@ -385,11 +385,15 @@ def test_policies_may_ask_for_an_encryption(jane: tuple[Any, Any], bucket: str, 
         {"Effect": "Allow", "Action": "kms:*", "Resource": "*"},
         {**deny, "Condition": {"Null": {algorithm: "true"}}},
         {**deny, "Condition": {"StringNotEqualsIfExists": {named: key}}},
+        {**deny, "Condition": {"Null": {f"{algorithm}-customer-algorithm": "false"}}},
     )
     place = {"Bucket": bucket, "Key": "a"}
     assert refusal(client.put_object, **place, Body=b"") == ("AccessDenied", 403)
     assert refusal(client.put_object, **place, Body=b"", **kms_of("alias/aws/s3")) == ("AccessDenied", 403)
     client.put_object(**place, Body=b"", **kms_of(key))
+    allow({**deny, "Condition": {"Null": {f"{algorithm}-customer-algorithm": "false"}}})
+    client.put_object(**place, Body=b"")
+    assert refusal(client.put_object, **place, Body=b"", **CUSTOMER) == ("AccessDenied", 403)
 
 
 # What lies on the disk
@@ -399,9 +403,7 @@ def test_nothing_of_what_is_encrypted_lies_in_the_home_in_clear(
     server: Running, s3: Any, bucket: str, key: str
 ) -> None:
     texts = random.Random(7)
-    secrets = {
-        f"secret {number}": texts.randbytes(size) for number, size in enumerate((40, 3000, 200_000, MIB + 9))
-    }
+    secrets = {f"secret {number}": texts.randbytes(size) for number, size in enumerate((40, 3000, 200_000, MIB + 9))}
     plain = texts.randbytes(300_000)
     s3.put_object(Bucket=bucket, Key="plain", Body=plain)
     for (name, content), (number, asked) in itertools.product(

@@ -242,19 +242,22 @@ class Access:
         return self.decisions.of_key(asker, need, context, rules).decision
 
     def service_may_use_key(
-        self, service: str, operation: str, key: str, *, region: str, pairs: Mapping[str, str]
+        self, principal: str, operation: str, key: str, *, service: str, pairs: Mapping[str, str]
     ) -> bool:
-        """Whether the policy of a key lets a service use it in its own name, such as `logs`."""
+        """Whether the policy of a key lets a service use it in its own name, such as `bedrock.amazonaws.com`.
+
+        `service` is the one through which it does.
+        """
         rules = self.key_rules(key)
         if rules is None:
             return False
         need = self._through(operation, key, service, pairs)
         said = trust(
             rules.policy,
-            Principal(service=f"{service}.{region}.amazonaws.com"),
+            Principal(service=principal),
             action=need.action,
             resources=(key,),
-            context={**of_service(service), **self.decisions.moment(), **rules.known, **need.context},
+            context={**of_service(principal), **self.decisions.moment(), **rules.known, **need.context},
         )
         return said is Trust.NAMED
 

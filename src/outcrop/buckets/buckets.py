@@ -270,7 +270,7 @@ class Buckets:
             return self._put_blocks(Place(bucket, key), blocks, content_type, encryption)
 
     def encryption_for(self, bucket: str, asked: ObjectEncryption | None = None) -> ObjectEncryption | None:
-        """The encryption of a new object, with the ARN of its key: what is asked for, or what the bucket gives to all.
+        """The encryption of a new object, with the ARN of its key: as asked for, or as the bucket gives.
 
         Raises KMS.NotFoundException, and NoSuchBucket where a key is to be found.
         """
@@ -352,7 +352,7 @@ class Buckets:
         return self._contents.path(record)
 
     def open(self, record: ObjectRecord) -> BinaryIO:
-        """The object as a file of Python's, to be read and sought in; nothing of what is sealed is written in clear."""
+        """The object as a file of Python's, to be read and sought in; sealed ones are opened on the way."""
         return self._contents.open(record)
 
     def path_of(self, bucket: str, key: str) -> Path:

@@ -140,7 +140,7 @@ class Contents:
                     yield from _stretch_of(file.reader, source)
 
     def open(self, record: ObjectRecord) -> BinaryIO:
-        """The object as a file of Python's, to be read and sought in; what is sealed is opened as it is read."""
+        """The object as a file of Python's, to be read and sought in; sealed ones are opened on the way."""
         if record.details.encryption is None:
             return self.path(record).open("rb")
         return io.BufferedReader(_ObjectFile(self, record), buffer_size=BLOCK_BYTES)

@@ -63,7 +63,7 @@ class ObjectEncryption:
         return {**self.pairs, ARN_PAIR: bucket_arn(place) if self.has_bucket_key else object_arn(place)}
 
     def document(self) -> dict[str, Any]:
-        """As a row keeps it."""
+        """The columns that a row keeps."""
         return {
             "method": self.method, "key": self.key_arn, "pairs": dict(self.pairs), "bucketKey": self.has_bucket_key,
             "customerMd5": self.customer_md5,
@@ -124,7 +124,7 @@ class ContentSealing:
             return replace(asked, key_arn=self._envelopes().key_arn("s3", region, asked.key_arn))
 
     def opener(self, encryption: ObjectEncryption) -> OpenKey:
-        """What turns the wrapped key of a content into its data key; refuses when it is used."""
+        """The function that turns the wrapped key of a content into its data key, or refuses to."""
         if encryption.method is EncryptionMethod.CUSTOMER:
             if not encryption.customer_key:
                 raise customer_key_missing()
@@ -171,7 +171,7 @@ def wrong_customer_key() -> ServiceRefusal:
 
 
 def no_envelopes() -> Envelopes:
-    """For buckets without keys: nothing in them can be sealed."""
+    """The provider of data keys for buckets without any: nothing in them can be sealed."""
     raise MachineTrouble(
         "These buckets were opened without keys, and an object in them is sealed. Open the whole house."
     )

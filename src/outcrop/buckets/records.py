@@ -126,7 +126,7 @@ class Details:
     "How its contents are sealed; None: they are not."
 
     def columns(self) -> dict[str, Any]:
-        """As a row keeps them."""
+        """The document that a row keeps."""
         return vars(self) | {"encryption": self.encryption and self.encryption.document()}
 
     @classmethod

@@ -4,7 +4,7 @@ Every write asks the policy again, so a bucket that was closed to the service is
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,13 @@ from outcrop.access.access import BEDROCK
 from outcrop.access.policies.bucket_policy import service_may
 from outcrop.access.request_context import of_service
 from outcrop.buckets.buckets import Buckets
+from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption
+from outcrop.buckets.names import Place
 from outcrop.buckets.settings_records import POLICY
 from outcrop.errors import Denied
 
 _PUT = "s3:PutObject"
+MayUseKey = Callable[[str, Mapping[str, str]], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class ServiceDelivery:
     service: str = BEDROCK
     more: Mapping[str, str] = field(default_factory=dict)
     "Condition keys of what the service sends with each object."
+    may_use_key: MayUseKey = lambda _key, _context: False
+    "Whether the policy of a KMS key lets the service seal what it writes, in this encryption context."
 
     def may_put(self, bucket: str, key: str) -> bool:
         """Whether the bucket's policy lets the service put this object. Raises NoSuchBucket."""
@@ -53,7 +58,17 @@ class ServiceDelivery:
                 f"s3://{bucket}/{key}: the bucket's policy does not let {self.service} put objects there. Allow it "
                 "s3:PutObject with s3.put_bucket_policy."
             )
-        self.buckets.put_bytes(bucket, key, content, content_type=content_type, metadata=metadata)
+        encryption = self.buckets.encryption_for(bucket)
+        if encryption is not None and encryption.method is EncryptionMethod.KMS:
+            self._check_key(encryption, Place(bucket, key))
+        self.buckets.put_bytes(bucket, key, content, content_type=content_type, metadata=metadata, encryption=encryption)
+
+    def _check_key(self, encryption: ObjectEncryption, place: Place) -> None:
+        if not self.may_use_key(encryption.key_arn, encryption.context(place)):
+            raise Denied(
+                f"{encryption.key_arn}: the key of s3://{place.bucket} does not let {self.service} use it. Allow it "
+                "kms:GenerateDataKey with kms.put_key_policy."
+            )
 
     def let_in(self, bucket: str, prefix: str, *, sid: str) -> None:
         """Add to the bucket's policy that the service may put objects whose keys begin with `prefix`."""

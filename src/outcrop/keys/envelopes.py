@@ -1,4 +1,4 @@
-"""Data keys and what wraps them: every sealed content has a data key of its own, encrypted under a key that stays here.
+"""Data keys: every sealed content has one, encrypted under a key that stays here.
 
     made = envelopes.make(key_arn, context)          # a key of KMS; "" for the installation's own
     envelopes.open(made.wrapped)                     # the data key again, as long as its key may be used
@@ -11,13 +11,14 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from outcrop.errors import MachineTrouble
 from outcrop.keys import ciphertext, refusals
 from outcrop.keys.ciphertext import BlobHead
-from outcrop.keys.keys import Keys
-from outcrop.keys.managed import managed_key
+
+if TYPE_CHECKING:
+    from outcrop.keys.keys import Keys  # buckets need it only where something is sealed, and a start waits for it
 
 DATA_KEY_BYTES = 32
 INSTALLATION = ""
@@ -57,7 +58,7 @@ class DataKey:
 class Envelopes:
     """Data keys of an installation, made and opened."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: "Keys") -> None:
         self._keys = keys
 
     def make(self, key_arn: str = INSTALLATION, context: Mapping[str, str] | None = None) -> DataKey:
@@ -73,10 +74,12 @@ class Envelopes:
         return DataKey(plaintext=plaintext, wrapped=WrappedKey(key_arn=key_arn, context=pairs, blob=blob))
 
     def key_arn(self, service: str, region: str, spelling: str) -> str:
-        """The ARN of the key that a service was told to use: by id, ARN or alias; nothing stands for its own key.
+        """The ARN of the key that a service was told to use; nothing stands for the service's own.
 
         Raises NotFoundException.
         """
+        from outcrop.keys.managed import managed_key
+
         if not spelling:
             return managed_key(self._keys, service, region).arn
         row = self._keys.row(region, spelling)

@@ -51,7 +51,7 @@ class Decrypted:
 
 
 class InstallationMaterial(NamedTuple):
-    """One material of the installation's own key, which seals what no key of KMS was named for."""
+    """A material of the installation's own key, which seals what no key of KMS was named for."""
 
     id: str
     plaintext: bytes

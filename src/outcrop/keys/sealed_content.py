@@ -1,4 +1,4 @@
-"""Sealed contents: bytes under a data key, in chunks, so that any stretch of them can be read without the rest.
+"""Sealed contents: bytes under a data key, in chunks, so that any stretch is read without the rest.
 
 A sealed content is its head, and then chunks of AES-256-GCM, each `CHUNK_BYTES` of the plaintext with a tag behind it;
 only the last one may be shorter, and an empty content has one empty chunk. The head is the mark, a length, and a JSON
@@ -64,7 +64,7 @@ class SealHead(NamedTuple):
 
 
 class Sealing:
-    """One content being sealed: its head first, then what `update` and `finish` return, in order."""
+    """A content being sealed: its head first, then what `update` and `finish` return, in order."""
 
     def __init__(self, data_key: DataKey) -> None:
         document = {**data_key.wrapped.document(), "salt": secrets.token_hex(_SALT_BYTES)}

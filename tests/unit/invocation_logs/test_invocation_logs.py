@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from outcrop.access.names import Kind
+from outcrop.access.policies.key_policy import default_key_policy
+from outcrop.buckets.settings_records import ENCRYPTION
 from outcrop.clock import MovableClock
 from outcrop.data.delivery import ServiceDelivery
 from outcrop.errors import Denied, Invalid, NotFound
 from outcrop.house import House
 from outcrop.invocation_logs.sinks import STREAM
+from outcrop.keys.specs import SPECS, KeyUsage
 from outcrop.log_groups.events import LogEvent
 from outcrop.settings import Settings
 from tests.support.log_house import AT, BUCKET, REGION, LogHouse
@@ -169,6 +172,30 @@ def test_what_a_bucket_refuses_waits_and_is_written_once_it_does_not(
     assert logs.house.invocation_logs.flush() == 3
     assert [record["requestId"] for record in logs.records()] == ["r1", "r2", "r3"]
     assert logs.house.invocation_logs.waiting == 0
+
+
+def test_a_bucket_that_seals_needs_its_key_to_let_bedrock_in(logs: LogHouse, caplog: pytest.LogCaptureFixture) -> None:
+    rules = json.loads(default_key_policy(logs.house.account))
+    key = logs.house.keys.create(
+        region=REGION, spec=SPECS["SYMMETRIC_DEFAULT"], usage=KeyUsage.ENCRYPT_DECRYPT, description="",
+        policy=json.dumps(rules), tags={},
+    )  # fmt: skip
+    logs.let_in()
+    default = {"method": "aws:kms", "key": key.arn, "bucketKey": True}
+    logs.house.buckets.set_setting(BUCKET, ENCRYPTION, default)
+    logs.configure(s3Config={"bucketName": BUCKET})
+    logs.note("r1")
+    assert logs.house.invocation_logs.flush() == 0
+    assert "does not let bedrock.amazonaws.com use it" in str([record.__dict__ for record in caplog.records])
+    rules["Statement"].append({
+        "Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": "kms:GenerateDataKey",
+        "Resource": "*", "Condition": {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{BUCKET}"}},
+    })  # fmt: skip
+    logs.house.keys.set_policy(key.arn, json.dumps(rules))
+    logs.clock.move(timedelta(seconds=31))
+    assert logs.house.invocation_logs.flush() == 1
+    assert [record["requestId"] for record in logs.records()] == ["r1"]
+    assert all(each.details.encryption for each in logs.house.buckets.under(BUCKET, ""))
 
 
 def test_one_destination_that_fails_keeps_the_other_from_nothing(logs: LogHouse) -> None:

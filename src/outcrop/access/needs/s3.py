@@ -94,6 +94,7 @@ _HEADER_KEYS = {
     "ObjectOwnership": "s3:x-amz-object-ownership",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
     "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
     "StorageClass": "s3:x-amz-storage-class",
     "VersionId": "s3:VersionId",
     "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",

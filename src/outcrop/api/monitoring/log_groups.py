@@ -34,7 +34,8 @@ def create_log_group(house: House, call: Call) -> Answered:
     tags = _pairs(params.get("tags"))
     # Opened before the transaction: whoever opens a room waits for the database, and the database would wait for us.
     groups = house.log_groups
-    key = _key_named(house, call, params["logGroupName"]) if params.get("kmsKeyId") else ""
+    asked = params.get("kmsKeyId")
+    key = _key_named(house, call, asked, params["logGroupName"]) if asked else ""
     with house.store.transaction():
         if not groups.create(params["logGroupName"], region=call.region):
             raise Conflict("The specified log group already exists")
@@ -78,8 +79,9 @@ def describe_log_groups(house: House, call: Call) -> Answered:
 
 def associate_kms_key(house: House, call: Call) -> Answered:
     """Seal what is put from now on; what was put before stays as it is, as in CloudWatch Logs."""
+    asked = call.params["kmsKeyId"]
     group = _group_with_key(house, call)
-    key = _key_named(house, call, group.name)
+    key = _key_named(house, call, asked, group.name)
     house.log_groups.records.set_key(group.name, key, region=call.region)
     return {}
 
@@ -100,20 +102,20 @@ def _group_with_key(house: House, call: Call) -> LogGroup:
     return house.log_groups.records.group(name_in(call, named[0]), region=call.region)
 
 
-def _key_named(house: House, call: Call, group: str) -> str:
+def _key_named(house: House, call: Call, asked: str, group: str) -> str:
     """The ARN of the key, which is there, enabled, and lets CloudWatch Logs use it for this group. Raises Invalid."""
-    asked, arn = call.params["kmsKeyId"], arn_of_name(house, call.region, group)
+    arn, principal = arn_of_name(house, call.region, group), f"logs.{call.region}.amazonaws.com"
     row = house.keys.row(call.region, asked)
     key = None if row is None else house.keys.get(row.arn)
     let = key is not None and all(
-        house.access.service_may_use_key("logs", operation, key.arn, region=call.region, pairs={KEY_CONTEXT: arn})
+        house.access.service_may_use_key(principal, operation, key.arn, service="logs", pairs={KEY_CONTEXT: arn})
         for operation in _USES
     )
     if key is None or not let or key.state is not KeyState.ENABLED or key.spec.name != SYMMETRIC:
         raise Invalid(
             f"kmsKeyId: The specified KMS key does not exist or is not allowed to be used with LogGroup '{arn}'. Name "
             "an enabled symmetric key of this region, and let the service "
-            f"logs.{call.region}.amazonaws.com do {' and '.join(f'kms:{each}' for each in _USES)} in its policy."
+            f"{principal} do {' and '.join(f'kms:{each}' for each in _USES)} in its policy."
         )
     return key.arn
 

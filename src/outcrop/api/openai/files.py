@@ -38,7 +38,9 @@ async def upload_file(house: House, call: Call) -> Answered:
     file_id = str(call.params[_ID])
     place = stored_files.place_of(house, file_id, form.filename)
     try:
-        stored = await house.buckets.put(place, form.file, details=Details(content_type="application/jsonl"))
+        encryption = await to_thread.run_sync(house.buckets.encryption_for, place.bucket)
+        details = Details(content_type="application/jsonl", encryption=encryption)
+        stored = await house.buckets.put(place, form.file, details=details)
         try:
             assert form.rest is not None, "a form that was read has a rest"
             await form.rest()

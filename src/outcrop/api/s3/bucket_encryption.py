@@ -43,7 +43,7 @@ def put_bucket_encryption(house: House, call: Call) -> Answered:
         raise refusals.mounted(bucket, "set the encryption of the bucket at its own provider")
     rules = call.params["ServerSideEncryptionConfiguration"].get("Rules") or []
     if len(rules) != 1:
-        raise refusals.malformed_xml("a configuration has one rule.")
+        raise refusals.malformed_xml()
     rule = rules[0]
     default = rule.get("ApplyServerSideEncryptionByDefault")
     blocked = (rule.get("BlockedEncryptionTypes") or {}).get("EncryptionType") or []
@@ -58,7 +58,7 @@ def put_bucket_encryption(house: House, call: Call) -> Answered:
 
 
 def delete_bucket_encryption(house: House, call: Call) -> Answered:
-    """What was encrypted stays so; new objects are encrypted where a request asks for it, or all are sealed."""
+    """Old objects stay as they are; new ones are encrypted where a request asks for it."""
     check_call(call)
     for kind in (ENCRYPTION, BLOCKED_ENCRYPTION):
         house.buckets.set_setting(call.params["Bucket"], kind, None)
@@ -69,8 +69,8 @@ def _default(asked: dict[str, Any]) -> dict[str, Any]:
     method, key = method_named(asked.get("SSEAlgorithm", "")), asked.get("KMSMasterKeyID") or ""
     if key and method is not EncryptionMethod.KMS:
         raise refusals.invalid_argument(
-            "KMSMasterKeyID",
-            key,
+            "ApplyServerSideEncryptionByDefault",
+            None,
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
         )
     return {"method": method, "key": key}

@@ -1,4 +1,4 @@
-"""S3: encryption of objects on the server's side: what requests ask for, who may use the key, and what answers tell.
+"""S3: encryption of objects, as requests ask for it and answers tell it, and who may use the key.
 
 SSE-S3 is by the key of the installation, SSE-KMS by a key of KMS, SSE-C by a key that comes with each request. Whoever
 writes under a key of KMS has to be allowed `kms:GenerateDataKey`, whoever reads `kms:Decrypt`, both through S3.
@@ -104,7 +104,7 @@ def with_customer_key(call: Call, record: ObjectRecord, *, prefix: str = "") -> 
 
 
 def encryption_members(encryption: ObjectEncryption | None, *, with_context: bool = False) -> dict[str, Any]:
-    """What an answer tells of the encryption."""
+    """The members of an answer that tell of the encryption."""
     if encryption is None:
         return {}
     if encryption.method is EncryptionMethod.CUSTOMER:
