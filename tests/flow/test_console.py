@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.homes import TINY, pairs, with_tiny_models
+from tests.support.patience import eventually
 from tests.support.servers import Installed, free_port, installed, outcrop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -129,7 +130,7 @@ def test_a_job_is_found_in_the_list_read_on_its_page_and_laid_over_another(page:
     tab_to(page, "tbody input[type=checkbox]")
     page.keyboard.press("Space")
     page.evaluate("window.before = document.querySelector('tbody')")
-    page.wait_for_function("document.querySelector('tbody') !== window.before")  # the list was sent anew
+    eventually(lambda: page.evaluate("document.querySelector('tbody') !== window.before"))  # the list was sent anew
     assert page.is_checked("tbody input[type=checkbox]")
     # When it is laid on the chart, its curve has a point for each step, under an address of its own
     page.click("#overlay")
@@ -149,11 +150,13 @@ def test_a_job_is_found_in_the_list_read_on_its_page_and_laid_over_another(page:
     page.click("button[id^=checkpoint-] >> nth=0")
     page.wait_for_selector("#deploy")
     assert "/models/custom" in page.url
-    page.wait_for_selector(".dataset:has-text('s3://walk/train.jsonl')")
     page.fill("input[name=key]", "for")
     page.fill("input[name=value]", "verses")
     page.click("main form[action$='/models/tag'] button >> nth=-1")
     page.wait_for_selector("text=for = verses")
+    page.goto(f"{page.home}/models")
+    page.click("tbody a:text-is('walked')")
+    page.wait_for_selector(".dataset:has-text('s3://walk/train.jsonl')")
     assert page.told == []
 
 

@@ -184,13 +184,15 @@ def test_a_jobs_page_draws_what_it_told_and_goes_on_from_there(house: Running, b
     assert "something to know" in page.text
     write(house, job, step(3, 2.5))
     assert "Training loss <b>2.500</b>" in browser.get("/jobs/drawn", params={"arn": job}).text
+    write(house, job, {"event": "resume", "step": 2}, step(2, 1.5))
+    assert "Training loss <b>1.500</b>" in browser.get("/jobs/drawn", params={"arn": job}).text
     house.client("s3").put_object(
         Bucket=BUCKET,
         Key=f"out/model-customization-job-{job.rsplit('/', 1)[-1]}/training_artifacts/events.jsonl",
         Body=b"",
     )
     (house.settings.runs / job.rsplit("/", 1)[-1] / events.FILE).unlink()
-    assert "2.500" not in browser.get("/jobs/drawn", params={"arn": job}).text  # another run wrote there: read anew
+    assert "1.500" not in browser.get("/jobs/drawn", params={"arn": job}).text  # another run wrote there: read anew
 
 
 def test_jobs_of_all_kinds_are_one_list_that_can_be_filtered(house: Running, browser: httpx.Client) -> None:
@@ -210,6 +212,7 @@ def test_jobs_of_all_kinds_are_one_list_that_can_be_filtered(house: Running, bro
     assert "batch-in-the-list</a>" in batch
     assert job not in batch
     assert browser.get("/jobs?kind=nonsense&after=nonsense").status_code == 200
+    assert "No job is like this." in browser.get("/jobs", params={"name": "no ; such_name/in any kind"}).text
     arn = house.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"][0]["jobArn"]
     shown = browser.get("/jobs/x", params={"kind": "batch", "arn": arn})
     assert (shown.status_code, "batch-in-the-list" in shown.text) == (200, True)

@@ -1,10 +1,11 @@
-"""A job as its watchers know it: curves of what it measured, its latest events, and its answers to held-out prompts.
+"""A job as its watchers know it: curves of its measures, its latest events and answers.
 
 It is read from where it was read last, so a page costs what is new. Its memory does not grow with the run: curves are
 thinned, and of events and answers the latest are kept. It belongs to one session, whose key asks each time.
 """
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
@@ -26,28 +27,38 @@ _MOST_ANSWERED = 40
 _MOST_PAGES = 60
 "Of one look: 600,000 steps. What is beyond comes with the next."
 _MOST_JOBS = 12
+_ENDED_EVERY_S = 15.0
 
 
 class WatchedJob:
-    """What is known of one job so far."""
+    """Everything that is known of one job so far."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn
         self._lock = threading.Lock()
+        self._seen_ended = 0.0
+        "When it was last read after it had ended."
         self._forget()
 
-    def look(self, api: UserClient) -> None:
-        """Read what is new. Where the user may not know, `refused` says so. Raises ClientError for other reasons."""
+    def look(self, api: UserClient, *, has_ended: bool = False) -> None:
+        """Read what is new. Where the user may not know, `refused` says so. Raises ClientError for other reasons.
+
+        Of a job that `has_ended` nothing new is to be expected: it is asked about seldom, however often this is called.
+        """
         with self._lock:
+            if has_ended and self._seen_ended and time.monotonic() - self._seen_ended < _ENDED_EVERY_S:
+                return
             try:
                 self._losses(api)
                 if self._events(api):
-                    self.checkpoints = api.own("/outcrop/checkpoints", {"job": self.arn})["checkpoints"]
+                    told = api.own("/outcrop/checkpoints", {"job": self.arn})
+                    self.checkpoints[:] = told["checkpoints"]
             except ClientError as refusal:
                 if refusal.response["Error"]["Code"] not in DENIED:
                     raise
                 self._forget()
                 self.refused = refusal.response["Error"]["Message"]
+            self._seen_ended = time.monotonic() if has_ended else 0.0
 
     def _forget(self) -> None:
         self.curves = {name: Curve() for name in MEASURES}

@@ -1,4 +1,4 @@
-"""Lines of the workers' logs about one job: what a defect or a lost device said beside the job's own events."""
+"""Lines of the workers' logs about one job: what a defect or a lost device said beside its events."""
 
 import heapq
 from collections.abc import Iterator

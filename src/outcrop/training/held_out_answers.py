@@ -1,4 +1,4 @@
-"""The same few held-out prompts, answered at evaluations: what a loss cannot show while a model learns.
+"""A few held-out prompts, the same at every evaluation, and their answers: what a loss cannot show.
 
 Greedy tokens of the network as it stands, with the keys and values of what was read remembered. Nothing of the run
 reads what this computes, and it draws nothing at random: losses and weights are, digit for digit, those of a run that
@@ -116,7 +116,7 @@ def _next(trained: Trained, remembered: "_Remembered", pieces: Sequence[Sequence
 
 
 class _Remembered:
-    """A layout of sequences that go on from row to row: the keys and values of what they have read are kept."""
+    """A layout of sequences that go on from row to row: keys and values of what was read are kept."""
 
     def __init__(self, num: int) -> None:
         self._lengths = [0] * num
@@ -154,7 +154,7 @@ class _Remembered:
 
 
 def _prompt(example: Example) -> AskedPrompt:
-    """What stands before the first token that is learned, and what is learned after it; of a text, a beginning."""
+    """The tokens before the first that is learned, and those learned after it; of a text, a beginning."""
     ids, at = example.ids_T.tolist(), example.at_N.tolist()
     before = at[0] + 1 if at else len(ids)
     if before <= 1:  # a text is learned from its start

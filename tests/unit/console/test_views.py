@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from outcrop.console.language import preferred
 from outcrop.console.user_client import Listed
 from outcrop.console.views import job_request
-from outcrop.console.views.amounts import age, duration, size
+from outcrop.console.views.amounts import age, base_id, duration, size
 from outcrop.console.views.conversation_view import asked_answers
 from outcrop.console.views.curve import MOST_STRETCHES, Curve
 from outcrop.console.views.home_view import next_step, road
@@ -46,6 +46,11 @@ def test_ages_and_sizes() -> None:
 @pytest.mark.parametrize(("accepted", "language"), [("ja,en;q=0.8", "ja"), ("fr, JA-jp", "ja"), ("de", "en"), ("", "en")])  # fmt: skip
 def test_the_first_language_that_is_ours_is_spoken(accepted: str, language: str) -> None:
     assert preferred(accepted) == language
+
+
+def test_the_foundation_below_a_custom_model_stands_in_its_arn() -> None:
+    assert base_id(f"{ACCOUNT}:custom-model/outcrop.starter-v1:0:2k/abc") == "outcrop.starter-v1"
+    assert [base_id(each) for each in (STARTER, "outcrop.starter-v1")] == ["outcrop.starter-v1"] * 2
 
 
 def test_a_chart_goes_from_the_first_step_to_the_last_between_round_losses() -> None:

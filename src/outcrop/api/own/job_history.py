@@ -1,4 +1,4 @@
-"""What a customization job has told so far: losses of every step, events, checkpoints, and the worker's log about it.
+"""The history of a customization job as it was told: losses of every step, events, checkpoints, log lines.
 
     GET /outcrop/losses?job=ARN&since=STEP        every step's loss, rate, tokens/s and memory, and the evaluations
     GET /outcrop/events?job=ARN&kind=answers      everything else that happened: notes, checkpoints, answers, the end
@@ -102,7 +102,7 @@ def _job(call: OwnCall, action: str) -> Resource:
 
 
 def _events_file(house: House, job: Resource) -> Path | None:
-    """The file of a job's events: its own while it runs, then the copy in its output; None where there is neither."""
+    """The file of a job's events: its own while it runs, then the output's; None where there is neither."""
     own = house.settings.runs / job.arn.rsplit("/", 1)[-1] / events.FILE
     if own.exists():
         return own

@@ -66,7 +66,7 @@ def _recipe(name: str) -> RecipeForm:
 
 
 def _files(house: House, caller: Caller, uris: list[str], folder: Path) -> list[str]:
-    """Each in a folder of its own, so that files of one name do not meet."""
+    """The objects as files, each in a folder of its own, so that files of one name do not meet."""
     return [
         str(objects.fetched(house, caller, uri, folder / f"source-{number}", most_bytes=_MOST_BYTES, instead=_INSTEAD))
         for number, uri in enumerate(uris)

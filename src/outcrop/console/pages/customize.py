@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from outcrop.console.pages.roles import BEDROCK, roles_for
 from outcrop.console.views import job_request
-from outcrop.console.views.amounts import model_id
+from outcrop.console.views.amounts import base_id, model_id
 from outcrop.console.views.job_request import CustomizationForm, read_form
 from outcrop.console.views.model_views import model_cards
 from outcrop.console.views.report_view import run_figures
@@ -40,7 +40,7 @@ def create(visit: ConsoleVisit) -> Response:
 def estimate(visit: ConsoleVisit) -> Response:
     """The effect of the values that the page has now: steps, time, memory, price."""
     form = read_form(visit.request.query_params)
-    query: dict[str, str | list[str]] = {"train": form.train, "base": model_id(form.model), "type": form.kind}
+    query: dict[str, str | list[str]] = {"train": form.train, "base": base_id(form.model), "type": form.kind}
     query |= {"hyper": form.hyper_pairs} | ({"validation": form.validation} if form.validation else {})
     try:
         told = visit.api.own("/outcrop/preflight", query)

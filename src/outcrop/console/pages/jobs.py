@@ -20,7 +20,7 @@ _PAGE = 50
 _MOST_BASES = 20
 _MOST_INGESTIONS = 200
 _STUDY = "training_artifacts/study.json"
-_NEWEST = datetime.max.replace(tzinfo=UTC)
+_INVALID = frozenset({"ValidationException", "ValidationError"})
 
 
 def show(visit: ConsoleVisit) -> Response:
@@ -89,7 +89,7 @@ def living_overlay(visit: ConsoleVisit) -> str:
     for arn in arns:
         job = visit.api.client("bedrock").get_model_customization_job(jobIdentifier=arn)
         watched = _watched(visit, job["jobArn"])
-        watched.look(visit.api)
+        watched.look(visit.api, has_ended=job["status"] not in job_kinds.RUNNING)
         found.append((job, watched.curves, watched.refused))
     page = overlay(found, measure)
     return visit.text("overlay_living.html", overlay=page, measure=measure, measures=MEASURES, arns=arns)
@@ -140,8 +140,14 @@ def _kind_page(visit: ConsoleVisit, kind: ListedJobKind, place: MergedPlace) -> 
     status = visit.asked("status") if visit.asked("status") in job_kinds.STATUSES else ""
     if kind.name == INGESTION:
         return _ingestions(visit, job_kinds.status_of(kind, status))
-    params = kind.params(status=status, name=visit.asked("name"), token=place.tokens.get(kind.name, ""), most=_PAGE)
-    found = visit.api.listed(kind.service, kind.operation, kind.member, **params)
+    name = visit.asked("name")
+    params = kind.params(status=status, name=name, token=place.tokens.get(kind.name, ""), most=_PAGE)
+    try:
+        found = visit.api.listed(kind.service, kind.operation, kind.member, **params)
+    except ClientError as refusal:
+        if not name or refusal.response["Error"]["Code"] not in _INVALID:
+            raise
+        return KindPage([], ""), ""  # no job of this kind can have such letters in its name
     return KindPage(found.items, found.more), found.refused
 
 
@@ -170,7 +176,7 @@ def _ingestions(visit: ConsoleVisit, status: str) -> tuple[KindPage, str]:
 
 def _told(visit: ConsoleVisit, job: Mapping[str, Any]) -> JobTold:
     watched = _watched(visit, job["jobArn"])
-    watched.look(visit.api)
+    watched.look(visit.api, has_ended=job["status"] not in job_kinds.RUNNING)
     if SEARCH in job.get("hyperParameters", {}) and watched.wants_study():
         watched.study = _study(visit, job)
     return JobTold(

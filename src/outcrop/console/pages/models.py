@@ -11,9 +11,9 @@ from outcrop.console.views.model_views import custom_model_rows, lineage, model_
 from outcrop.console.visit import ConsoleVisit
 
 _PAGE = 50
-_FAMILY = 1000
+_CUSTOM = ":custom-model/"
 _MOST_IN_TREE = 40
-"Models whose datasets are asked for, one request each."
+"Models of a family that are told, a request or two each; a list of all models would take longer with each."
 
 
 def show(visit: ConsoleVisit) -> Response:
@@ -34,13 +34,12 @@ def show_custom(visit: ConsoleVisit) -> Response:
     bedrock = visit.api.client("bedrock")
     told = bedrock.get_custom_model(modelIdentifier=visit.asked("arn"))
     arn = told["modelArn"]
-    family = visit.api.listed("bedrock", "list_custom_models", "modelSummaries", maxResults=_FAMILY)
+    family, has_more = _family(visit, told)
     deployed = visit.api.listed(
         "bedrock", "list_custom_model_deployments", "modelDeploymentSummaries", modelArnEquals=arn
     )
     validation = [f"{each['validationLoss']:.3f}" for each in told.get("validationMetrics", [])]
     training = told.get("trainingMetrics", {}).get("trainingLoss")
-    tree = lineage(family.items, arn)
     buckets = visit.api.listed("s3", "list_buckets", "Buckets").items
     return visit.page(
         "custom_model.html",
@@ -49,8 +48,8 @@ def show_custom(visit: ConsoleVisit) -> Response:
         training="" if training is None else f"{training:.3f}",
         validation=validation[0] if validation else "",
         hyper=sorted(told.get("hyperParameters", {}).items()),
-        nodes=with_datasets(tree[:_MOST_IN_TREE], lambda each: _described(visit, each)),
-        num_more=max(0, len(tree) - _MOST_IN_TREE),
+        nodes=with_datasets(lineage(family, arn), lambda each: _described(visit, each)),
+        has_more=has_more,
         deployments=deployed.items,
         tags=visit.api.listed("bedrock", "list_tags_for_resource", "tags", resourceARN=arn),
         bucket=buckets[0]["Name"] if buckets else "",
@@ -58,7 +57,7 @@ def show_custom(visit: ConsoleVisit) -> Response:
 
 
 def living_state(visit: ConsoleVisit) -> str:
-    """The state of a custom model, which is being made for a while, and what can be done with it then."""
+    """The state of a custom model, which is made for a while, and what can be done then."""
     told = visit.api.client("bedrock").get_custom_model(modelIdentifier=visit.asked("arn"))
     return visit.text("model_state_living.html", model=told, status=told.get("modelStatus", "Active"))
 
@@ -71,6 +70,29 @@ def tag(visit: ConsoleVisit) -> Response:
     else:
         bedrock.tag_resource(resourceARN=arn, tags=[{"key": key, "value": visit.form.get("value", "").strip()}])
     return visit.to("/models/custom", arn=arn)
+
+
+def _family(visit: ConsoleVisit, told: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], bool]:
+    """The models that a model comes from and those that came of it, and whether there are more."""
+    found, up = {told["modelArn"]: told}, told
+    while _CUSTOM in up.get("baseModelArn", "") and up["baseModelArn"] not in found and len(found) < _MOST_IN_TREE:
+        up = _described(visit, up["baseModelArn"])
+        if up:
+            found[up["modelArn"]] = up
+    waiting = [told["modelArn"]]
+    while waiting and len(found) < _MOST_IN_TREE:
+        below = visit.api.listed(
+            "bedrock",
+            "list_custom_models",
+            "modelSummaries",
+            baseModelArnEquals=waiting.pop(0),
+            maxResults=_MOST_IN_TREE,
+        )
+        for each in below.items:
+            if each["modelArn"] not in found:
+                found[each["modelArn"]] = each
+                waiting.append(each["modelArn"])
+    return list(found.values())[:_MOST_IN_TREE], len(found) > _MOST_IN_TREE or bool(waiting)
 
 
 def _described(visit: ConsoleVisit, arn: str) -> Mapping[str, Any]:

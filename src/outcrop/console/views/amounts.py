@@ -44,3 +44,9 @@ def short_name(arn: str) -> str:
 def model_id(arn: str) -> str:
     """The id of a foundation model without its context form: `outcrop.starter-v1` of `…/outcrop.starter-v1:0:2k`."""
     return short_name(arn).split(":")[0]
+
+
+def base_id(arn: str) -> str:
+    """The id of the foundation model that a custom model's ARN names; of a foundation model its own."""
+    _, is_custom, below = arn.partition(":custom-model/")
+    return below.split("/")[0].split(":")[0] if is_custom else model_id(arn)

@@ -1,4 +1,4 @@
-"""A curve over steps that takes any number of points and keeps few: of each stretch of steps its lowest and highest.
+"""A curve that takes any number of points and keeps few: of each stretch of steps the lowest and highest.
 
 What is kept is exact: every point that is drawn was told, and no peak is lost. Where the stretches become too many,
 two neighbours become one, twice as long. A curve of a million steps so has the memory of one of a thousand.
@@ -44,7 +44,7 @@ class Curve:
         self.last = max((point for pair in self._stretches.values() for point in pair), default=None)
 
     def points(self) -> list[ChartPoint]:
-        """What is kept, by step: at most twice as many as there may be stretches, and the last."""
+        """The points that are kept, by step: at most twice as many as there may be stretches, and the last."""
         found = {point for each in self._stretches.values() for point in each}
         return sorted(found | ({self.last} if self.last is not None else set()))
 

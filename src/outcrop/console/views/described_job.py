@@ -1,4 +1,4 @@
-"""A job of any kind as plain values, from what its service says of it: figures, members with values, its failure."""
+"""A job of any kind as plain values, from what its service says: figures, members, failure."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""All kinds of jobs that the public API lists, as one list: how each is asked for, and a row of it.
+"""Jobs of all kinds that the public API lists, as one list: how each is asked for, and its row.
 
 Lists are merged by the time at which jobs began. A place in the merged list is a place in each of them: the token of a
 page and how many of its items were shown. It stands in the address, so an older page can be sent to a colleague.
@@ -126,7 +126,7 @@ class ListedJobRow(NamedTuple):
 
 
 class MergedPlace(NamedTuple):
-    """A place in the merged list: of each kind the token of its page, and how many of its items were shown."""
+    """A place in the merged list: of each kind the token of a page, and how many items were shown."""
 
     tokens: Mapping[str, str]
     shown: Mapping[str, int]
@@ -167,7 +167,7 @@ class KindPage(NamedTuple):
 def merge(
     pages: Mapping[str, KindPage], place: MergedPlace, most: int
 ) -> tuple[list[tuple[str, Mapping[str, Any]]], MergedPlace | None]:
-    """The newest `most` jobs of these pages with their kinds, and the place after them; None at the end of all."""
+    """The newest `most` jobs of these pages with their kinds, and the place after them; None at the end."""
     waiting: list[tuple[float, int, int, str]] = []
     for number, (name, page) in enumerate(pages.items()):
         began = BY_NAME[name].began
@@ -211,7 +211,7 @@ def listed_row(kind: str, told: Mapping[str, Any], now: datetime, language: str)
 
 
 def place_of(kind: str, told: Mapping[str, Any]) -> str:
-    """By what the job is asked for again: its ARN; of an ingestion, which has none, the ids that lead to it."""
+    """The name by which a job is asked for again: its ARN, or the ids of an ingestion."""
     if kind == INGESTION:
         return f"{told['knowledgeBaseId']}/{told['dataSourceId']}/{told['ingestionJobId']}"
     return str(told[BY_NAME[kind].arn])

@@ -99,7 +99,7 @@ class JobPage(NamedTuple):
 
 
 class JobTold(NamedTuple):
-    """What a job has told of itself, beside what the API describes."""
+    """The facts that a job has told of itself, beside what the API describes."""
 
     curves: Mapping[str, Curve]
     last_step: Mapping[str, Any] = {}
@@ -233,8 +233,12 @@ def _figures(job: Mapping[str, Any], told: JobTold, language: str) -> list[tuple
 
 def _told_event(event: Mapping[str, Any], language: str) -> ToldEvent:
     kind = event["event"]
-    text = texts_of(language).get(f"event.{kind}", kind)
+    texts = texts_of(language)
+    text = texts.get(f"event.{kind}", kind)
     values = {name: _short(value) for name, value in event.items()}
+    for name, table in (("status", "status"), ("end", "study")):
+        if name in values:
+            values[name] = texts.get(f"{table}.{values[name]}", values[name])
     try:
         sentence = text.format(**values)
     except (KeyError, IndexError):

@@ -1,5 +1,4 @@
-"""A chart of losses, or of another measure, over steps as plain values: polylines in a square of 100 by 100, ticks in
-percent.
+"""A chart of a measure over steps as plain values: lines in a square of 100 by 100.
 
 However many points there were, a line has at most `_MOST_POINTS`: of each stretch its lowest and its highest.
 """

@@ -18,7 +18,7 @@ _OURS = "outcrop."
 
 
 class StudyAxis(NamedTuple):
-    """An axis: its name, its place from the left in percent, and what stands at its ends or beside its words."""
+    """An axis: its name, its place from the left in percent, and the texts at its ends or words."""
 
     name: str
     place: str
@@ -117,7 +117,7 @@ def study_page(study: Mapping[str, Any]) -> StudyPage:
 
 
 def _best_so_far(losses: Sequence[tuple[int, float]]) -> tuple[LossChart | None, list[tuple[str, str]]]:
-    best, stairs = math.inf, []
+    best, stairs = math.inf, list[ChartPoint]()
     for number, loss in losses:
         if stairs:
             stairs.append(ChartPoint(number - _JUST_BEFORE, best))

@@ -91,7 +91,7 @@ def _by_step(told: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _read(file: Path, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
-    """Each line's event, None for a line that is none, with the offset behind it."""
+    """The event of each line, None for a line that is none, with the offset behind it."""
     with file.open("rb") as opened:
         size = opened.seek(0, 2)
         _check_offset(opened.seek, opened.read, after, size)
