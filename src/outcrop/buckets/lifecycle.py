@@ -50,7 +50,7 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class LifecycleRule:
-    """One rule that is in force."""
+    """A lifecycle rule that is in force."""
 
     id: str
     filter: Filter
@@ -99,7 +99,7 @@ class Expiry(NamedTuple):
     rule: str
 
     def header(self) -> str:
-        """As `x-amz-expiration` tells it."""
+        """The value of `x-amz-expiration`."""
         return f'expiry-date="{format_datetime(self.at, usegmt=True)}", rule-id="{quote(self.rule)}"'
 
 

@@ -56,7 +56,7 @@ class VersionRecord:
 
 
 class VersionPlace(NamedTuple):
-    """Where a listing of versions goes on: at the first version of `key` behind `rank`, or at the key's very first."""
+    """The place at which a listing of versions goes on: the first version of `key` behind `rank`, or its very first."""
 
     key: bytes
     rank: int | None = None

@@ -61,7 +61,9 @@ class ServiceDelivery:
         encryption = self.buckets.encryption_for(bucket)
         if encryption is not None and encryption.method is EncryptionMethod.KMS:
             self._check_key(encryption, Place(bucket, key))
-        self.buckets.put_bytes(bucket, key, content, content_type=content_type, metadata=metadata, encryption=encryption)
+        self.buckets.put_bytes(
+            bucket, key, content, content_type=content_type, metadata=metadata, encryption=encryption
+        )
 
     def _check_key(self, encryption: ObjectEncryption, place: Place) -> None:
         if not self.may_use_key(encryption.key_arn, encryption.context(place)):

@@ -141,7 +141,7 @@ async def sweep_all(buckets: "Buckets") -> int:
 
 
 async def _until_none_due(step: Callable[[], "Swept"]) -> int:
-    """Those who wait to write come between two steps."""
+    """Take steps until none is due. Those who wait to write come between two of them."""
     removed = 0
     while True:
         swept = await to_thread.run_sync(step)

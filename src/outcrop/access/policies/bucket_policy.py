@@ -43,7 +43,7 @@ _FIELDS = ("Effect", "Principal", "Action", "Resource")
 
 
 class Voice(Enum):
-    """What a bucket's policy says to somebody about something; the strongest first."""
+    """The answers of a bucket's policy about somebody and something, the strongest first."""
 
     DENIED = "denied"
     ITSELF = "itself"
@@ -57,7 +57,7 @@ class Voice(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """Who uses a bucket: a user, a role or its session, a service, or, with neither, a stranger."""
+    """The user of a bucket: a user, a role or its session, a service, or a stranger."""
 
     account: str = ""
     arns: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ def _allowed(principals: Principals, visitor: Visitor) -> Voice:
 
 
 def _is_denied(principals: Principals, visitor: Visitor) -> bool:
-    """Of a Deny to everyone but some, whoever is to escape it must be named whole: account, user or role, and session.
+    """Whether a Deny means the visitor. To escape a NotPrincipal, account, user or role, and session are named.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     """

@@ -65,7 +65,9 @@ def verify(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified
 
 
 def _stranger(house: House, request: HttpRequest) -> tuple[Verified, Caller] | None:
-    """Who signs nothing, at a bucket whose policy lets such in; None for a request with a proof, and anywhere else.
+    """The stranger who signs nothing, at a bucket whose policy lets such in.
+
+    None for a request with a proof, and anywhere else.
 
     Nothing of its body was read yet; whether the policy allows this very request is decided in the corridor.
     """

@@ -94,8 +94,8 @@ def check_call(call: Call) -> None:
 
 
 def _check_access_list(call: Call) -> None:
-    """Raises AccessControlListNotSupported for a list that lets in anybody but the owner, as S3 does where the owner of
-    a bucket owns its objects; of a new bucket S3 says the same in other words."""
+    """Raises AccessControlListNotSupported for a list that lets in anybody but the owner. S3 does so where the owner of
+    a bucket owns its objects; of a new bucket it says the same in other words."""
     canned = call.params.get("ACL", "private")
     if canned not in _CANNED:
         text = f"x-amz-acl: {canned} is none of {', '.join(sorted(_CANNED))}."

@@ -254,7 +254,7 @@ def expiration_of(house: House, record: ObjectRecord) -> str | None:
 
 
 def _expiration_asked(house: House, call: Call, record: ObjectRecord) -> dict[str, Any]:
-    """Told of the object as it is, not of what is asked for by its version: that may be an older one."""
+    """The expiry of the object as it is; what is asked for by its version may be an older one."""
     return {} if version_of(call) is not None else {"Expiration": expiration_of(house, record)}
 
 
