@@ -140,7 +140,7 @@ def test_a_job_s_role_obeys_the_policy_of_the_bucket(server: Running, s3: Any, b
     with pytest.raises(Invalid, match="does not allow s3:GetObject"):
         own.find(f"s3://{bucket}/k")
     s3.put_bucket_policy(Bucket=bucket, Policy=document(statement(bucket, {"AWS": role})))
-    assert own.open(f"s3://{bucket}/k").read_bytes() == b"hello"
+    assert own.read(f"s3://{bucket}/k") == b"hello"
     iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=identity_policy("Allow", "s3:*"))
     s3.put_bucket_policy(Bucket=bucket, Policy=document({**statement(bucket, {"AWS": role}), "Effect": "Deny"}))
     with pytest.raises(Invalid, match="does not allow s3:GetObject"):

@@ -83,8 +83,8 @@ class Buckets:
     ) -> None:
         """`provider` makes the buckets that the installation provides. `envelopes`: the data keys of what is sealed.
 
-        `rules_changed` is told, within its transaction, of each change to who may use a bucket. `seals_all`: whether the
-        installation's key seals what nobody asked another encryption for.
+        `rules_changed` is told, within its transaction, of each change to who may use a bucket. `seals_all`: whether
+        the installation's key seals what nobody asked another encryption for.
         """
         self._seals_all = seals_all
         self._store = store

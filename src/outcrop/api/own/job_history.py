@@ -10,8 +10,10 @@ ends with `next`; given back as `after`, it asks for what came since. Each is fo
 """
 
 import logging
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, BinaryIO
 
 from outcrop.api.own.operation import OwnCall
 from outcrop.customization.kind import KIND
@@ -32,10 +34,7 @@ def get_losses(call: OwnCall) -> dict[str, Any]:
     """Every step's numbers as the job wrote them: each step once, also where the job was taken up again."""
     job = _job(call, "outcrop:GetLosses")
     after, since = call.number("after", otherwise=0), call.number("since", otherwise=-1)
-    file = _events_file(call.house, job)
-    if file is None:
-        page = told_events.LossesPage([], [], None, 0, more=False)
-    else:
+    with _told(call.house, job) as file:
         page = told_events.losses(file, after=after, since=since, most=_MOST_STEPS)
     return {
         "job": job.arn,
@@ -51,10 +50,7 @@ def get_events(call: OwnCall) -> dict[str, Any]:
     """The events beside the steps, oldest first; `kind`, again and again, names those that are wanted."""
     job = _job(call, "outcrop:GetJobEvents")
     after, kinds = call.number("after", otherwise=0), set(call.all("kind"))
-    file = _events_file(call.house, job)
-    if file is None:
-        page = told_events.EventsPage([], 0, more=False)
-    else:
+    with _told(call.house, job) as file:
         page = told_events.events(
             file,
             after=after,
@@ -67,8 +63,8 @@ def get_events(call: OwnCall) -> dict[str, Any]:
 def list_checkpoints(call: OwnCall) -> dict[str, Any]:
     """The checkpoints that the job has left and that are there still, by step."""
     job = _job(call, "outcrop:ListCheckpoints")
-    file = _events_file(call.house, job)
-    told = {} if file is None else {each["step"]: each for each in _checkpoints(file)}
+    with _told(call.house, job) as file:
+        told = {each["step"]: each for each in _checkpoints(file)}
     found = [told[step] for step in sorted(told) if _is_there(call.house, job, told[step]["uri"])]
     losses = [each["validation_loss"] for each in found if each.get("validation_loss") is not None]
     members = ("step", "epoch", "validation_loss", "uri", "time")
@@ -101,19 +97,24 @@ def _job(call: OwnCall, action: str) -> Resource:
     return job
 
 
-def _events_file(house: House, job: Resource) -> Path | None:
-    """The file of a job's events: its own while it runs, then the output's; None where there is neither."""
+@contextmanager
+def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
+    """The job's events as a file: its own while it runs, then the output's, if need be unsealed; else an empty one."""
     own = house.settings.runs / job.arn.rsplit("/", 1)[-1] / events.FILE
-    if own.exists():
-        return own
+    file: BinaryIO
     try:
-        return house.data.under(job.document["roleArn"], source_arn=job.arn).open(_uri(job, artifacts.EVENTS))
-    except (Refusal, MachineTrouble, OSError) as error:
-        _log.info("no events of %s: %s", job.arn, error)
-        return None
+        file = own.open("rb")
+    except FileNotFoundError:
+        try:
+            file = house.data.under(job.document["roleArn"], source_arn=job.arn).open(_uri(job, artifacts.EVENTS))
+        except (Refusal, MachineTrouble, OSError) as error:
+            _log.info("no events of %s: %s", job.arn, error)
+            file = BytesIO()
+    with file:
+        yield file
 
 
-def _checkpoints(file: Path) -> list[dict[str, Any]]:
+def _checkpoints(file: BinaryIO) -> list[dict[str, Any]]:
     found, after, more = [], 0, True
     while more:
         page = told_events.events(file, after=after, wanted=lambda kind: kind == "checkpoint", most=_MOST_EVENTS)

@@ -5,8 +5,7 @@ that a killed worker had told are told again after a `resume`, which takes back 
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -49,7 +48,7 @@ class LossesPage(NamedTuple):
     more: bool
 
 
-def events(file: Path, *, after: int, wanted: Callable[[str], bool], most: int) -> EventsPage:
+def events(file: BinaryIO, *, after: int, wanted: Callable[[str], bool], most: int) -> EventsPage:
     """Up to `most` events whose kind is wanted. Raises Invalid for an offset that is not the start of an event."""
     found: list[dict[str, Any]] = []
     end = after
@@ -62,7 +61,7 @@ def events(file: Path, *, after: int, wanted: Callable[[str], bool], most: int) 
     return EventsPage(found, end, more=False)
 
 
-def losses(file: Path, *, after: int, since: int, most: int) -> LossesPage:
+def losses(file: BinaryIO, *, after: int, since: int, most: int) -> LossesPage:
     """Up to `most` steps beyond step `since`, and the evaluations among them. Raises Invalid as `events` does."""
     steps: dict[int, dict[str, Any]] = {}
     evaluations: dict[int, dict[str, Any]] = {}
@@ -90,24 +89,23 @@ def _by_step(told: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     return [told[step] for step in sorted(told)]
 
 
-def _read(file: Path, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+def _read(file: BinaryIO, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
     """The event of each line, None for a line that is none, with the offset behind it."""
-    with file.open("rb") as opened:
-        size = opened.seek(0, 2)
-        _check_offset(opened.seek, opened.read, after, size)
-        opened.seek(after)
-        offset, rest = after, b""
-        while piece := opened.read(_PIECE):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                offset += len(line) + 1
-                yield _event(line), offset
+    size = file.seek(0, 2)
+    _check_offset(file, after, size)
+    file.seek(after)
+    offset, rest = after, b""
+    while piece := file.read(_PIECE):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            offset += len(line) + 1
+            yield _event(line), offset
 
 
-def _check_offset(seek: Callable[[int], int], read: Callable[[int], bytes], after: int, size: int) -> None:
+def _check_offset(file: BinaryIO, after: int, size: int) -> None:
     if 0 < after <= size:
-        seek(after - 1)
-        if read(1) == b"\n":
+        file.seek(after - 1)
+        if file.read(1) == b"\n":
             return
     if after != 0:
         raise Invalid(f"after: {after} is where no event begins. Give the `next` of an answer, or leave it out.")
