@@ -145,7 +145,7 @@ def test_a_role_serves_the_service_that_it_names_and_no_other(data: Data) -> Non
 
 USES: list[Callable[[RoleData], object]] = [
     lambda own: own.find(f"s3://{BUCKET}/k"),
-    lambda own: own.open(f"s3://{BUCKET}/k"),
+    lambda own: own.read(f"s3://{BUCKET}/k"),
     lambda own: own.list_objects(f"s3://{BUCKET}/"),
     lambda own: own.put(f"s3://{BUCKET}/k", b"x", content_type="text/plain"),
     lambda own: own.check_output(f"s3://{BUCKET}/out"),

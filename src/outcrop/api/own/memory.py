@@ -12,12 +12,11 @@ from typing import Any
 
 from outcrop.api.own.operation import OwnCall
 from outcrop.customization.prices import FILE, ListedRates, rates_of
-from outcrop.errors import OutcropError
 from outcrop.house import House
 from outcrop.metrics.traffic import BEDROCK
 
 _EVERY = "*"
-_PERIOD_S = 3600
+_PERIOD_S = 86_400
 
 
 def get_memory(call: OwnCall) -> Any:
@@ -73,16 +72,13 @@ def _of_answers(house: House, deployment: dict[str, Any], listed: ListedRates) -
 
 def _sum(house: House, metric: str, model: str) -> float:
     now = house.clock.now()
-    try:
-        found = house.points.statistics(
-            ["Sum"],
-            namespace=BEDROCK,
-            metric=metric,
-            dimensions={"ModelId": model},
-            since=now - house.settings.points_kept.age,
-            until=now + timedelta(minutes=1),
-            period_s=_PERIOD_S,
-        )
-    except OutcropError:  # nobody asked it yet, so it has no points
-        return 0.0
+    found = house.points.statistics(
+        ["Sum"],
+        namespace=BEDROCK,
+        metric=metric,
+        dimensions={"ModelId": model},
+        since=now - house.settings.points_kept.age,
+        until=now + timedelta(minutes=1),
+        period_s=_PERIOD_S,
+    )
     return sum(float(each.values["Sum"]) for each in found)

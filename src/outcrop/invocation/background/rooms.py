@@ -14,7 +14,7 @@ from outcrop.store.store import Store
 
 
 class AskingRooms(Protocol):
-    """What a request for a job that asks models, and the job itself, may touch."""
+    """The rooms that a request for a job that asks models, and the job itself, may touch."""
 
     settings: Settings
     clock: Clock
