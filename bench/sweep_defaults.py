@@ -169,7 +169,8 @@ def section(found: Sequence[Mapping[str, Any]]) -> str:
         if any(made.values()):
             lines += ["| records | task | defaults | best found | regret | with |", "|---|---|---|---|---|---|"]
             lines += [_row(each) for size in sizes for each in made[size]]
-            lines += ["", *(sentence for size in sizes if (sentence := _best_for_all(size, made[size])))]
+            sentences = [sentence for size in sizes if (sentence := _best_for_all(size, made[size]))]
+            lines += ["", *sentences] if sentences else []
             dates = sorted({f"{each['date']}, {each['machine']}" for each in ours.values()})
             minutes = sum(each["seconds"] for each in ours.values()) / 60
             lines += ["", f"{'; '.join(dates)}, seed {SEED}: {minutes:.0f} minutes of jobs beside other work."]

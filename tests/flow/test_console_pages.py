@@ -150,3 +150,9 @@ def test_what_stays_in_memory_and_is_not_asked_is_told_with_its_price(tab: Any, 
     assert "Held" in tab.inner_text("#living")
     assert tab.query_selector("#living meter") is not None
     assert [text for text in tab.told if "status of 4" not in text and "ERR_FAILED" not in text] == []
+
+
+def test_a_button_without_a_name_would_be_found(tab: Any) -> None:
+    tab.goto("about:blank")
+    tab.evaluate("document.body.append(document.createElement('button'))")
+    assert "button-name" in {fault.partition(":")[0] for fault in faults_of(tab)}

@@ -228,8 +228,7 @@ def test_what_is_not_built_says_so(s3: Any) -> None:
     place = {"Bucket": BUCKET, "Key": "unbuilt"}
 
     assert refusal(s3.put_object, **place, Body=b"", ServerSideEncryption="aws:kms:dsse") == ("NotImplemented", 501)
-    told = ("AccessControlListNotSupported", 400)
-    assert refusal(s3.put_object, **place, Body=b"", ACL="public-read") == told
+    assert refusal(s3.put_object, **place, Body=b"", ACL="public-read") == ("AccessControlListNotSupported", 400)
     assert refusal(s3.get_object, **place, VersionId="1") == ("InvalidArgument", 400)
 
 

@@ -44,9 +44,22 @@ def test_a_database_of_a_newer_outcrop_is_refused(tmp_path: Path) -> None:
     connection.close()
 
     with pytest.raises(
-        MachineTrouble, match=r"written by a newer Outcrop \(schema 99; this program knows up to 1\)\. Start"
+        MachineTrouble, match=r"written by a newer Outcrop \(schema 99; this program knows up to 2\)\. Start"
     ):
         open_database(url)
+
+
+def test_a_database_of_an_older_outcrop_becomes_one_that_it_refuses(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'outcrop.db'}"
+    open_database(url).dispose()
+    for version in (1, 2):
+        with sqlite3.connect(tmp_path / "outcrop.db") as connection:
+            connection.execute("UPDATE schema_version SET version = ?", (version,))
+        connection.close()
+        open_database(url).dispose()
+        with sqlite3.connect(tmp_path / "outcrop.db") as connection:
+            assert connection.execute("SELECT version FROM schema_version").fetchone() == (2,)
+        connection.close()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

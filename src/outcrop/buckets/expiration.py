@@ -45,7 +45,7 @@ class _Seen:
     "Whether no other version of its key is there."
 
 
-class _ExpirationPass(NamedTuple):
+class _DonePass(NamedTuple):
     day: date
     rules: str
 
@@ -56,7 +56,7 @@ class Expirations:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._done: dict[str, _ExpirationPass] = {}
+        self._done: dict[str, _DonePass] = {}
         self._work: Iterator[int] | None = None
 
     def turn(self) -> Swept:
@@ -74,7 +74,7 @@ class Expirations:
             found = settings_records.buckets_with(connection, settings_records.LIFECYCLE)
         self._done = {bucket: done for bucket, done in self._done.items() if bucket in found}
         for bucket, document in found.items():
-            this = _ExpirationPass(self._clock.now().date(), repr(document))
+            this = _DonePass(self._clock.now().date(), repr(document))
             if self._done.get(bucket) == this:
                 continue
             with contained(_log, f"expiry in the bucket {bucket}") as outcome:

@@ -56,7 +56,7 @@ class VersionRecord:
 
 
 class VersionPlace(NamedTuple):
-    """The place where a listing of versions goes on: the version of `key` behind `rank`, or its first."""
+    """The place where a listing goes on: the first version of `key` behind `rank`, or its very first."""
 
     key: bytes
     rank: int | None = None

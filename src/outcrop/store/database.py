@@ -25,7 +25,9 @@ from outcrop import private
 from outcrop.errors import MachineTrouble
 from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: until objects had versions and encryption. A program that knows 1 would sweep bytes that only a version names, and
+serve sealed bytes as they lie; so it refuses a home of 2. A home of 1 becomes one of 2, since rooms add what they lack."""
 BUSY_TIMEOUT_S = 30
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -275,6 +277,8 @@ def _check_version(engine: Engine) -> None:
         found = connection.execute(sql.select(_versions.c.version)).scalar()
         if found is None:
             connection.execute(sql.insert(_versions).values(id=1, version=SCHEMA_VERSION))
+        elif found < SCHEMA_VERSION:
+            connection.execute(sql.update(_versions).values(version=SCHEMA_VERSION))
         elif found > SCHEMA_VERSION:
             raise MachineTrouble(
                 f"{engine.url.render_as_string()}: written by a newer Outcrop (schema {found}; this program knows "
