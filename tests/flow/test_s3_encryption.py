@@ -197,6 +197,29 @@ def test_an_object_may_be_encrypted_by_copying_it_onto_itself(s3: Any, bucket: s
     assert (read(s3, bucket, "a"), told(s3.head_object(**place))) == (LONG, kms_of(key))
 
 
+@pytest.mark.parametrize("content", [SMALL, LONG], ids=["in a row", "in a file"])
+def test_an_older_version_stays_under_its_own_key(s3: Any, kms: Any, bucket: str, key: str, content: bytes) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    place = {"Bucket": bucket, "Key": "verse.txt"}
+    first = s3.put_object(**place, Body=content, **kms_of(key))["VersionId"]
+    second = s3.put_object(**place, Body=content[::-1], **CUSTOMER)["VersionId"]
+    s3.put_object(**place, Body=b"plain")
+    assert read(s3, bucket, "verse.txt", VersionId=first) == content
+    assert told(s3.head_object(**place, VersionId=first)) == kms_of(key)
+    assert refusal(s3.get_object, **place, VersionId=second)[1] == 400
+    assert read(s3, bucket, "verse.txt", VersionId=second, **CUSTOMER) == content[::-1]
+    # Restored, it is read with its key and sealed anew.
+    s3.copy_object(**place, CopySource={**place, "VersionId": first}, ServerSideEncryption="AES256")
+    assert read(s3, bucket, "verse.txt") == content
+    kms.disable_key(KeyId=key)
+    assert refusal(s3.get_object, **place, VersionId=first) == ("KMS.DisabledException", 400)
+    assert read(s3, bucket, "verse.txt") == content
+    s3.put_object_tagging(**place, VersionId=first, Tagging={"TagSet": [{"Key": "kept", "Value": "yes"}]})
+    kms.enable_key(KeyId=key)
+    s3.delete_object(**place, VersionId=second)
+    assert read(s3, bucket, "verse.txt", VersionId=first) == content
+
+
 def test_keys_of_the_caller_open_what_they_closed_and_nothing_else(s3: Any, bucket: str) -> None:
     place = {"Bucket": bucket, "Key": "a"}
     for content in (b"", SMALL, LONG):

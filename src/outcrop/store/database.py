@@ -26,8 +26,8 @@ from outcrop.errors import MachineTrouble
 from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
 
 SCHEMA_VERSION = 2
-"""1: until objects had versions and encryption. A program that knows 1 would sweep bytes that only a version names, and
-serve sealed bytes as they lie; so it refuses a home of 2. A home of 1 becomes one of 2, since rooms add what they lack."""
+"""1: until objects had versions and encryption. A program that knows 1 would sweep bytes that only a version names and
+serve sealed bytes as they lie, so it refuses 2. A home of 1 becomes one of 2: rooms add what they lack."""
 BUSY_TIMEOUT_S = 30
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
