@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -21,10 +21,10 @@ class FolderData:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def open(self, uri: str) -> Path:
+    def open(self, uri: str) -> BinaryIO:
         if not (found := self._folder / uri.rpartition("/")[2]).exists():
             raise Invalid(f"{uri}: no such object")
-        return found
+        return found.open("rb")
 
 
 @pytest.fixture
