@@ -238,7 +238,7 @@ class House:
         """Trails: what is recorded, delivered into buckets."""
         from outcrop.trails.trails import Trails
 
-        return Trails(self.store, lambda: self.buckets, self.clock, self.account, last=self.audit.last)
+        return Trails(self.store, self.access, lambda: self.buckets, self.clock, self.account, last=self.audit.last)
 
     @room
     def trail_keys(self) -> "SigningKeys":

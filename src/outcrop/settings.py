@@ -187,6 +187,14 @@ class Settings:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
+    def tls_variables(self) -> dict[str, str]:
+        """The environment variables with the certificate that a process answers with, or trusts; none without TLS."""
+        if self.tls_cert is None:
+            return {}
+        named = {"CERT": self.tls_cert, "KEY": self.tls_key, "CA": self.tls_ca}
+        return {f"OUTCROP_TLS_{name}": str(path) if path is not None else "" for name, path in named.items()}
+
+    @property
     def door_socket(self) -> Path:
         """The Unix socket at which a door with TLS is found by programs that this machine runs in sandboxes."""
         return self.sockets / "door"

@@ -20,9 +20,10 @@ MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:
 AT_ONCE = 4
 ELSEWHERE = {
     "CreateKnowledgeBase", "CreateDataSource", "StartIngestionJob", "IngestKnowledgeBaseDocuments",
-    "DeleteKnowledgeBaseDocuments",
+    "DeleteKnowledgeBaseDocuments", "CreateGuardrail", "CreateGuardrailVersion",
 }  # fmt: skip
-"Tried in test_knowledge_tokens.py: they answer without an ARN, and their tokens are longer."
+"""Tried in test_knowledge_tokens.py, whose operations answer without an ARN and have longer tokens, and in
+test_guardrails.py."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,6 +81,10 @@ def test_a_newcomer_gets_from_a_file_to_a_model_that_is_compared(page: Any, hous
     problem = page.wait_for_selector("#line-3")
     assert "expected a string, found null. Give the record a completion" in problem.inner_text()
     assert '{"prompt": "x", "completion": null}' in problem.inner_text()
+    # And it says so to whoever looks again, with the line itself, which no kept report holds
+    page.reload()
+    assert '{"prompt": "x", "completion": null}' in page.wait_for_selector("#line-3").inner_text()
+    assert page.locator("h2:has-text('Records as the model reads them')").count() == 1
     # When it is mended, the wizard is walked by the keyboard alone, and says what the run takes
     upload(page, b"\n".join(lines))
     page.goto(f"{page.home}/customize?train=s3://walk/train.jsonl&model={TINY}&step=data")
@@ -145,7 +149,7 @@ def test_a_job_is_found_in_the_list_read_on_its_page_and_laid_over_another(page:
     assert "Question" in page.inner_text(".asked-prompt >> nth=0")
     page.click("#earlier > summary")
     page.click("#log")
-    page.wait_for_selector(".log li")
+    page.wait_for_selector("#lines li")
     page.go_back()
     page.click("button[id^=checkpoint-] >> nth=0")
     page.wait_for_selector("#deploy")

@@ -24,8 +24,8 @@ pytestmark = needs_chromium
 BUCKET, MODEL = "walk", "local-textgeneration-tiny-v1"
 RECORDS = [{"question": f"what is {number}?", "answer": f"it is {number}"} for number in range(24)]
 _LIGHT, _DARK = {"language": "en", "theme": "light"}, {"language": "ja", "theme": "dark"}
-_FRAGMENTS = ("/customize/estimate", "/data/report/body")
-"Parts of pages, which are looked at where they are shown."
+_FRAGMENTS = ("/customize/estimate", "/data/report/body", "/playground/tune.users")
+"Parts of pages, which are looked at where they are shown, and what is no page."
 
 
 @pytest.fixture(scope="module")

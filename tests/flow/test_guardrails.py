@@ -147,8 +147,11 @@ def test_the_life_of_a_guardrail(house: Guarded) -> None:
     )
     assert again["guardrailId"] == identifier
     assert control.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "team", "value": "a"}]
-    first = control.create_guardrail_version(guardrailIdentifier=identifier, description="first")
-    assert (first["guardrailId"], first["version"]) == (identifier, "1")
+    for _ in range(2):
+        first = control.create_guardrail_version(
+            guardrailIdentifier=identifier, description="first", clientRequestToken="version"
+        )
+        assert (first["guardrailId"], first["version"]) == (identifier, "1")
     control.update_guardrail(
         guardrailIdentifier=arn,
         name="life",

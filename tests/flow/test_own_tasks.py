@@ -145,3 +145,80 @@ def test_tasks_are_for_those_who_may(house: Running, path: str, action: str) -> 
     told = own(house, path, {"model": "x", "place": "y"}, key=key)
     assert (told.status_code, f"not authorized to perform: outcrop:{action}" in told.text) == (403, True)
     assert own(house, "tasks", {}, method="GET", key=key).status_code == 403
+
+
+def test_the_policy_of_a_bucket_about_the_connection_holds_for_own_operations(house: Running) -> None:
+    s3, bucket = house.client("s3"), "over-tls"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="talks.jsonl", Body=ROWS.encode())
+    everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything, "Condition": plain}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    query = {"recipe": "dialogue", "source": f"s3://{bucket}/talks.jsonl", "out": f"s3://{BUCKET}/x/"}
+    for answer in (
+        own(house, "recipes", query),
+        own(house, "recipes", query | {"source": f"s3://{BUCKET}/talks.jsonl", "out": f"s3://{bucket}/x/"}),
+        own(house, "pull", {"model": f"s3://{bucket}/"}),
+        own(house, "preflight", {"base": "x", "train": f"s3://{bucket}/talks.jsonl"}, method="GET"),
+    ):
+        assert (answer.status_code, "with an explicit deny" in answer.text) == (403, True)
+
+
+def test_own_operations_use_the_key_of_kms_for_those_only_who_may(house: Running) -> None:
+    s3, bucket = house.client("s3"), "sealed-recipes"
+    key_arn = house.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket=bucket)
+    by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by_key}]}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rules)
+    for name in ("talks.jsonl", "model/config.json", "model/tokenizer.json", "model/model.safetensors"):
+        s3.put_object(Bucket=bucket, Key=name, Body=ROWS.encode())
+    key = new_user(house, "keyless", ("outcrop:*", "*"), ("s3:*", "*"))
+    query = {"recipe": "dialogue", "source": f"s3://{bucket}/talks.jsonl", "out": f"s3://{BUCKET}/keyless/"}
+    inward = own(house, "recipes", query, key=key)
+    outward = own(
+        house, "recipes", query | {"source": f"s3://{BUCKET}/talks.jsonl", "out": f"s3://{bucket}/made/"}, key=key
+    )
+    pulled = own(house, "pull", {"model": f"s3://{bucket}/model/"}, key=key)
+    checked = own(house, "preflight", {"base": "x", "train": f"s3://{bucket}/talks.jsonl"}, method="GET", key=key)
+    told = [
+        (each.status_code, "kms:Decrypt" in each.text, "kms:GenerateDataKey" in each.text)
+        for each in (inward, pulled, checked, outward)
+    ]
+    assert told == [(403, True, False)] * 3 + [(403, False, True)]
+    assert own(house, "recipes", query).status_code == 200  # the administrator's policies reach the key
+
+
+def test_a_pull_reads_no_file_of_a_model_that_its_caller_may_not(house: Running) -> None:
+    s3 = house.client("s3")
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        s3.put_object(Bucket=BUCKET, Key=f"theirs/{name}", Body=b"{}")
+    key = new_user(house, "puller", ("outcrop:PullModel", "*"), ("s3:GetObject", "*"))
+    denied = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/theirs/model.*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    house.client("iam").put_user_policy(UserName="puller", PolicyName="but", PolicyDocument=document)
+    answer = own(house, "pull", {"model": f"s3://{BUCKET}/theirs/"}, key=key)
+    assert (answer.status_code, "with an explicit deny" in answer.text) == (403, True)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "recipes"), ("POST", "pull"), ("GET", "preflight")])
+def test_a_value_that_no_command_can_take_is_refused(house: Running, method: str, path: str) -> None:
+    query = {
+        "recipe": "verse", "source": f"s3://{BUCKET}/talks.jsonl", "out": f"s3://{BUCKET}/x/", "licence": "a\0b",
+        "model": "a/\0b", "train": f"s3://{BUCKET}/talks.jsonl", "base": "a\0b",
+    }  # fmt: skip
+    taken = {"recipes": ("recipe", "source", "out", "licence"), "pull": ("model",), "preflight": ("train", "base")}
+    answer = own(house, path, {name: query[name] for name in taken[path]}, method=method)
+    assert (answer.status_code, "a character that no text has" in answer.text) == (400, True)
+
+
+def test_own_operations_are_on_record_with_their_region_and_without_noise(
+    house: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = {"recipe": "verse", "source": f"s3://{BUCKET}/talks.jsonl", "out": f"s3://{BUCKET}/recorded/"}
+    own(house, "tasks/stop", {"id": own(house, "recipes", query).json()["id"]})
+    house.write()
+    (_, entry) = next(iter(house.platform.audit.entries(operation="StopTask", most=1)))
+    assert (entry.status, entry.region) == (200, "us-east-1")
+    assert not [each for each in caplog.records if each.exc_info]

@@ -150,7 +150,12 @@ def test_a_job_s_role_obeys_the_policy_of_the_bucket(server: Running, s3: Any, b
 def test_a_service_in_its_own_name_is_denied_first(server: Running, s3: Any, bucket: str) -> None:
     from outcrop.data.delivery import ServiceDelivery
 
-    delivery = ServiceDelivery(buckets=server.platform.buckets, account=server.platform.account, source_arn="")
+    delivery = ServiceDelivery(
+        access=server.platform.access,
+        buckets=server.platform.buckets,
+        account=server.platform.account,
+        source_arn="",
+    )
     assert not delivery.may_put(bucket, "logs/1")
     allowed = statement(bucket, {"Service": "bedrock.amazonaws.com"}, "s3:PutObject")
     s3.put_bucket_policy(Bucket=bucket, Policy=document(allowed))

@@ -532,3 +532,34 @@ def test_a_delivery_that_was_killed_is_made_again_and_each_event_is_there_once(
     verifier = TrailVerifier(rooms.buckets, rooms.trails.progress, rooms.trail_keys.all(), [trail], rooms.account)
     assert verifier.verify(trail).problems == []
     cloudtrail.delete_trail(Name="killed")
+
+
+def test_a_bucket_with_a_key_of_kms_takes_deliveries_once_the_key_lets_the_trail(house: Running) -> None:
+    cloudtrail, s3, kms = house.client("cloudtrail"), house.client("s3"), house.client("kms")
+    bucket = bucket_for_trails(house, "sealed-trails")
+    key = kms.create_key()["KeyMetadata"]
+    by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key["Arn"]}
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": by_key}]},
+    )
+    trail = cloudtrail.create_trail(Name="sealed", S3BucketName=bucket)["TrailARN"]
+    cloudtrail.start_logging(Name="sealed")
+    deliverer = Deliverer(house)
+    deliverer.turn()
+    assert cloudtrail.get_trail_status(Name="sealed")["LatestDeliveryError"] == "AccessDenied"
+    before = json.loads(kms.get_key_policy(KeyId=key["KeyId"])["Policy"])
+    lets_in = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": "kms:GenerateDataKey",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceArn": trail, "aws:SourceAccount": house.platform.account}},
+    }
+    document = before | {"Statement": [*before["Statement"], lets_in]}
+    kms.put_key_policy(KeyId=key["KeyId"], Policy=json.dumps(document))
+    deliverer.turn(after=5 * MINUTE)
+    assert "LatestDeliveryError" not in cloudtrail.get_trail_status(Name="sealed")
+    (file,) = keys(house, bucket)
+    assert s3.head_object(Bucket=bucket, Key=file)["SSEKMSKeyId"] == key["Arn"]
+    cloudtrail.delete_trail(Name="sealed")

@@ -32,7 +32,9 @@ class LogHouse:
     def let_in(self, prefix: str = "") -> None:
         """Let Bedrock write its logs to the bucket."""
         source = f"arn:aws:bedrock:{REGION}:{self.house.account}:x"
-        delivery = ServiceDelivery(buckets=self.house.buckets, account=self.house.account, source_arn=source)
+        delivery = ServiceDelivery(
+            access=self.house.access, buckets=self.house.buckets, account=self.house.account, source_arn=source
+        )
         delivery.let_in(BUCKET, f"{prefix}{self.top}/", sid="Log")
 
     def configure(self, **members: Any) -> None:

@@ -156,3 +156,16 @@ def test_a_prefix_of_another_s3_is_fetched_by_the_users_own_credentials(
         assert {path.name: path.read_bytes() for path in pulled.folder.iterdir()} == model
         with pytest.raises(MachineTrouble, match="no bucket of this home, and another S3 does not give it"):
             pulling.fetch(Settings(home=tmp_path / "home"), "s3://nowhere/small/")
+
+
+@pytest.mark.parametrize("prefix", ["../../../outside/", "a/../../../../../outside", "a//b/", "./a/"])
+def test_a_prefix_that_no_folder_can_have_is_refused(prefix: str, model: Repository, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    with open_buckets(settings) as buckets:
+        buckets.create("kept", "us-east-1")
+        for name, data in model.items():
+            buckets.put_bytes("kept", f"{prefix.rstrip('/')}/{name}", data)
+    with pytest.raises(Invalid, match="a prefix that no folder can have"):
+        pulling.fetch(settings, f"s3://kept/{prefix}")
+    assert not list(tmp_path.rglob("outside"))
+    assert not (settings.home / "pulled").exists()

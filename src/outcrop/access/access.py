@@ -242,11 +242,19 @@ class Access:
         return self.decisions.of_key(asker, need, context, rules).decision
 
     def service_may_use_key(
-        self, principal: str, operation: str, key: str, *, service: str, pairs: Mapping[str, str]
+        self,
+        principal: str,
+        operation: str,
+        key: str,
+        *,
+        service: str,
+        pairs: Mapping[str, str],
+        about: Context = _NOTHING,
     ) -> bool:
         """Whether the policy of a key lets a service use it in its own name, such as `bedrock.amazonaws.com`.
 
-        `service` is the one through which it does.
+        `service` is the one through which it does. `about` are the condition keys about what it does that for, such as
+        aws:SourceArn.
         """
         rules = self.key_rules(key)
         if rules is None:
@@ -257,7 +265,7 @@ class Access:
             Principal(service=principal),
             action=need.action,
             resources=(key,),
-            context={**of_service(principal), **self.decisions.moment(), **rules.known, **need.context},
+            context={**of_service(principal), **about, **self.decisions.moment(), **rules.known, **need.context},
         )
         return said is Trust.NAMED
 

@@ -49,8 +49,19 @@ app.command("outcrop.cli.keys:app", name="keys", help="Change the root key, whic
 app.command("outcrop.cli.audit:app", name="audit", help="Search and verify the record of who did what.")
 app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
-app.command("outcrop.cli.bakeoff:bakeoff", name="bakeoff")
-app.command("outcrop.cli.advise:advise", name="advise")
+app.command(
+    "outcrop.cli.bakeoff:bakeoff",
+    name="bakeoff",
+    help="Measure every combination of prompts, retrieval, customization and models in PLAN on the same questions.\n\n"
+    "Jobs that several combinations share run once. What was done before is found again, so that a run which was "
+    "stopped goes on. The exit code is 1 where a combination failed.",
+)
+app.command(
+    "outcrop.cli.advise:advise",
+    name="advise",
+    help="Ask what the task needs, and write PLAN, a bake-off of the approaches that come into question.\n\n"
+    "It says why it takes each. In a terminal, what is not given as an option is asked.",
+)
 app.command(
     "outcrop.cli.knowledge:app", name="knowledge", help="Make documents into knowledge bases; see what is in them."
 )

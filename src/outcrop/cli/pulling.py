@@ -108,6 +108,8 @@ def _from_hub(settings: Settings, repository: str, revision: str | None) -> Pull
 def _from_bucket(settings: Settings, uri: str) -> PulledFolder:
     place = parse_s3_uri(uri)
     prefix = place.key if not place.key or place.key.endswith("/") else f"{place.key}/"
+    if any(part in ("", ".", "..") or "\0" in part for part in prefix.split("/")[:-1]):
+        raise Invalid(f"{uri}: a prefix that no folder can have: between its slashes is nothing, '.' or '..'.")
     target = settings.home / PULLED / FROM_BUCKETS / place.bucket / prefix.strip("/")
     with open_buckets(settings) as buckets:
         ours = _in_house(buckets, Place(place.bucket, prefix))

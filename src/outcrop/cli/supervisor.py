@@ -237,7 +237,7 @@ class Supervisor:
                 **(preloading.training_environment() if heavy else {}),
                 **({} if name == _CONSOLE else root_key.variables(settings)),  # the console opens no database
                 **({"OUTCROP_SEAL_BUCKETS": "1"} if settings.seal_buckets else {}),
-                **_tls_variables(settings),
+                **settings.tls_variables,
             },
             fork_server=preloading.socket_for(settings, "worker") if heavy else None,
             is_ready=self._readiness(name),
@@ -247,14 +247,6 @@ class Supervisor:
         if name in _WORKERS or name == _CONSOLE:
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
-
-
-def _tls_variables(settings: Settings) -> dict[str, str]:
-    """Variables with the certificate that a process answers with, or trusts."""
-    if settings.tls_cert is None:
-        return {}
-    named = {"CERT": settings.tls_cert, "KEY": settings.tls_key, "CA": settings.tls_ca}
-    return {f"OUTCROP_TLS_{name}": str(path) if path is not None else "" for name, path in named.items()}
 
 
 def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -> "Pool":

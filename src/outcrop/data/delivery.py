@@ -4,11 +4,11 @@ Every write asks the policy again, so a bucket that was closed to the service is
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outcrop.access.access import BEDROCK
+from outcrop.access.access import BEDROCK, Access
 from outcrop.access.policies.bucket_policy import service_may
 from outcrop.access.request_context import of_service
 from outcrop.buckets.buckets import Buckets
@@ -18,21 +18,20 @@ from outcrop.buckets.settings_records import POLICY
 from outcrop.errors import Denied
 
 _PUT = "s3:PutObject"
-MayUseKey = Callable[[str, Mapping[str, str]], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceDelivery:
     """The buckets of an account, as one service may write to them for what `source_arn` names."""
 
+    access: Access
+    "Which knows whether the policy of a KMS key lets the service seal what it writes."
     buckets: Buckets
     account: str
     source_arn: str
     service: str = BEDROCK
     more: Mapping[str, str] = field(default_factory=dict)
     "Condition keys of what the service sends with each object."
-    may_use_key: MayUseKey = lambda _key, _context: False
-    "Whether the policy of a KMS key lets the service seal what it writes, in this encryption context."
 
     def may_put(self, bucket: str, key: str) -> bool:
         """Whether the bucket's policy lets the service put this object. Raises NoSuchBucket."""
@@ -45,9 +44,12 @@ class ServiceDelivery:
     def _may(self, bucket: str, action: str, resource: str, more: Mapping[str, str]) -> bool:
         self.buckets.head(bucket)
         policy: str | None = self.buckets.setting(bucket, POLICY)
-        about = {"aws:SourceAccount": self.account, "aws:SourceArn": self.source_arn}
-        context = {**of_service(self.service), **about, **more}
+        context = {**of_service(self.service), **self._about, **more}
         return service_may(policy, self.service, action=action, resource=resource, context=context)
+
+    @property
+    def _about(self) -> dict[str, str]:
+        return {"aws:SourceAccount": self.account, "aws:SourceArn": self.source_arn}
 
     def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str, metadata: dict[str, str] | None = None
@@ -66,7 +68,15 @@ class ServiceDelivery:
         )
 
     def _check_key(self, encryption: ObjectEncryption, place: Place) -> None:
-        if not self.may_use_key(encryption.key_arn, encryption.context(place)):
+        may = self.access.service_may_use_key(
+            self.service,
+            "GenerateDataKey",
+            encryption.key_arn,
+            service="s3",
+            pairs=encryption.context(place),
+            about=self._about,
+        )
+        if not may:
             raise Denied(
                 f"{encryption.key_arn}: the key of s3://{place.bucket} does not let {self.service} use it. Allow it "
                 "kms:GenerateDataKey with kms.put_key_policy."

@@ -12,6 +12,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from outcrop.errors import ModelFailed
 from outcrop.guardrails.assessment import Assessment, GuardOutcome
 from outcrop.guardrails.guard import Assessed, Content, Guard
 from outcrop.guardrails.matching import Action, FoundPlace, Side, TextScanner
@@ -245,7 +246,7 @@ class GuardedAnswer:
         held, self._held = self._held, []
         first, last = held[0], held[-1]
         written = "".join(piece.text for piece in held)
-        slots = StringSlots([json.loads(written)])
+        slots = StringSlots([_arguments(written, first.call_name)])
         masked = list[str]()
         for text in slots.texts:
             scanner = TextScanner(self._guard.rules, Side.OUTPUT)
@@ -306,6 +307,14 @@ class GuardedAnswer:
     async def _aside(self, work: Callable[[], str]) -> str:
         """Expressions of somebody else's may take their time, which others shall not wait for."""
         return await to_thread.run_sync(work) if self._guard.has_expressions else work()
+
+
+def _arguments(written: str, name: str) -> Any:
+    """The arguments of a call as a model wrote them; a model may write nothing where there are none."""
+    try:
+        return json.loads(written or "{}")
+    except ValueError as error:
+        raise ModelFailed(f"The model called the tool {name} with arguments that are no JSON.") from error
 
 
 def _unfinished(piece: AnswerPiece, text: str, reasoning: str = "", calls: tuple[ToolCall, ...] = ()) -> Finished:

@@ -18,7 +18,7 @@ from itertools import groupby, islice
 from typing import Any, Protocol
 
 from outcrop import arn as arns
-from outcrop.access.access import BEDROCK, Access
+from outcrop.access.access import Access
 from outcrop.access.policies.evaluation import Decision
 from outcrop.buckets.buckets import Buckets
 from outcrop.data.delivery import ServiceDelivery
@@ -121,12 +121,8 @@ class BucketSink:
     def _delivery(self) -> ServiceDelivery:
         source = _source(self.region, self.rooms.account)
 
-        def may_use_key(key: str, context: Mapping[str, str]) -> bool:
-            access = self.rooms.access
-            return access.service_may_use_key(BEDROCK, "GenerateDataKey", key, service="s3", pairs=context)
-
         return ServiceDelivery(
-            buckets=self.rooms.buckets, account=self.rooms.account, source_arn=source, may_use_key=may_use_key
+            access=self.rooms.access, buckets=self.rooms.buckets, account=self.rooms.account, source_arn=source
         )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 from anyio import to_thread
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -319,7 +319,6 @@ def _server(application: Any, head_pause_s: float, **place: Any) -> Server:
         backpressure=_MOST_CONNECTIONS,
         websockets=False,
         log_enabled=False,
-        http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
         **place,
     )

@@ -1,6 +1,6 @@
 """Trails: made, changed, started and stopped. What they deliver is in `delivery.py`.
 
-trails = Trails(store, buckets, clock, account, last=audit.last)
+trails = Trails(store, access, buckets, clock, account, last=audit.last)
 trails.create("history", {...members of CreateTrail...}, region="us-east-1", tags={})
 trails.start(arn)
 trails.wants_data("s3", "PutObject", ...)      # asked for every call about data; almost always a look at a flag
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop import arn as arns
+from outcrop.access.access import Access
 from outcrop.audit.entry import Entry
 from outcrop.audit.records import Link
 from outcrop.buckets.buckets import Buckets
@@ -44,10 +45,18 @@ class Trails:
     """The trails of an installation, in every region."""
 
     def __init__(
-        self, store: Store, buckets: Callable[[], Buckets], clock: Clock, account: str, *, last: Callable[[], Link]
+        self,
+        store: Store,
+        access: Access,
+        buckets: Callable[[], Buckets],
+        clock: Clock,
+        account: str,
+        *,
+        last: Callable[[], Link],
     ) -> None:
         """`last`: the end of the record, behind which a trail that is started begins."""
         self._store = store
+        self._access = access
         self._buckets = buckets
         self._clock = clock
         self._account = account
@@ -173,7 +182,12 @@ class Trails:
     def delivery(self, trail: Trail) -> ServiceDelivery:
         """The buckets, as CloudTrail may write to them for this trail."""
         return ServiceDelivery(
-            buckets=self._buckets(), account=self._account, source_arn=trail.arn, service=SERVICE, more=_ACL
+            access=self._access,
+            buckets=self._buckets(),
+            account=self._account,
+            source_arn=trail.arn,
+            service=SERVICE,
+            more=_ACL,
         )
 
     def _check_bucket(self, trail: Trail) -> None:

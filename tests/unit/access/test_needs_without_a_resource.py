@@ -21,7 +21,7 @@ STAR_ALONE = {
         "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "ListCustomModelDeployments", "ListCustomModels", "ListFoundationModels", "ListModelCustomizationJobs",
         "ListModelInvocationJobs", "ListProvisionedModelThroughputs", "PutModelInvocationLoggingConfiguration",
-        "ListImportedModels", "ListModelImportJobs", "ListEvaluationJobs",
+        "ListGuardrails", "ListImportedModels", "ListModelImportJobs", "ListEvaluationJobs",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {
@@ -45,7 +45,8 @@ STAR_ALONE = {
         "RetireGrant",
     },
     "logs": {
-        "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
+        "AssociateKmsKey", "DescribeLogStreams", "DisassociateKmsKey", "FilterLogEvents", "GetLogEvents", "ListTagsForResource",
+        "TagResource", "UntagResource",
     },
     "s3": set(),
     "s3vectors": {

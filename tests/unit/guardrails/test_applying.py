@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, ModelFailed
 from outcrop.guardrails.applying import GuardedRequest, pieces_of
 from outcrop.guardrails.assessment import Applied
 from outcrop.guardrails.entities import MATCHERS
@@ -77,6 +77,20 @@ def test_the_texts_in_a_call_are_masked_one_by_one(given: dict[str, Any], expect
     pieces, last = shown(pieces_of(whole))
     assert [json.loads(piece.text) for piece in pieces if piece.part == "tool"] == [expected]
     assert (last.tool_calls[0].arguments, last.finish, last.num_blocks) == (expected, Finish.TOOL_USE, 2)
+
+
+def test_a_call_without_arguments_streams_through_and_one_that_is_no_json_fails() -> None:
+    def called(text: str) -> Sequence[AnswerPiece | Finished]:
+        call = ToolCall(id="c", name="now", arguments={})
+        piece = AnswerPiece(
+            text=text, num_output_tokens=1, first=True, part="tool", opens=True, call_id="c", call_name="now"
+        )
+        return piece, Finished(text="", num_output_tokens=1, finish=Finish.TOOL_USE, tool_calls=(call,))
+
+    pieces, last = shown(called(""))
+    assert ([piece.call_name for piece in pieces], last.finish) == (["now"], Finish.TOOL_USE)
+    with pytest.raises(ModelFailed, match="called the tool now with arguments that are no JSON"):
+        shown(called('{"to": "ann@exam'))
 
 
 def test_a_call_that_is_blocked_is_not_shown() -> None:

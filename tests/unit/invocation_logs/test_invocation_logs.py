@@ -237,7 +237,9 @@ def test_a_service_may_write_where_a_bucket_policy_lets_it_for_its_own_purpose(l
     account = logs.house.account
 
     def delivery(source: str, service: str = "bedrock.amazonaws.com") -> ServiceDelivery:
-        return ServiceDelivery(buckets=logs.house.buckets, account=account, source_arn=source, service=service)
+        return ServiceDelivery(
+            access=logs.house.access, buckets=logs.house.buckets, account=account, source_arn=source, service=service
+        )
 
     own = f"arn:aws:bedrock:us-east-1:{account}:anything"
     assert delivery(own).may_put(BUCKET, f"{logs.top}/x")

@@ -12,6 +12,7 @@ from typing import Any
 
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature
+from outcrop.api.door.visit import Visit
 from outcrop.house import House
 from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
@@ -34,10 +35,10 @@ def is_asked(request: HttpRequest) -> bool:
     return _is_plain(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
-def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
+def answer(house: House, health: Health, visit: Visit) -> HttpResponse:
     """Raises a refusal for a signature that is wrong, or one of somebody who may not know."""
-    if not _is_plain(request):
-        own_signature.check_signed(house, request, NEED)
+    if not _is_plain(visit.request):
+        own_signature.check_signed(house, visit, NEED)
         told = health()
         return _said(told, all_is_well=told["status"] == "ok")
     all_is_well = health()["status"] == "ok"

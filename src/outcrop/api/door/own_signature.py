@@ -4,27 +4,47 @@ from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.policies.evaluation import Decision
+from outcrop.access.request_context import circumstances
+from outcrop.api.door.call import Call
+from outcrop.api.door.visit import Visit
 from outcrop.house import House
-from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.signing import sigv4
 
 SERVICE = "outcrop"
 PROTOCOL = "rest-json"
 
 
-def check_signed(house: House, request: HttpRequest, need: RequiredPermission) -> Caller:
-    """The caller who signed. Raises a refusal for a signature that is wrong, or one of somebody who may not."""
-    signed = sigv4.read(request, protocol=PROTOCOL)
+def check_signed(house: House, visit: Visit, need: RequiredPermission) -> Call:
+    """The call of the caller who signed. Raises a refusal for a signature that is wrong, or one of somebody who may
+    not."""
+    signed = sigv4.read(visit.request, protocol=PROTOCOL)
     credential = house.access.secret_for(signed.key_id)
     now = house.clock.now()
-    verified = sigv4.verify(signed, credential, request, protocol=PROTOCOL, service=SERVICE, now=now)
+    verified = sigv4.verify(signed, credential, visit.request, protocol=PROTOCOL, service=SERVICE, now=now)
     assert credential is not None, "verify refuses unknown keys"
-    check_allowed(house, credential.caller, need, region=verified.region)
-    return credential.caller
+    call = call_of(visit, credential.caller, verified.region)
+    check_allowed(house, call, need)
+    return call
 
 
-def check_allowed(house: House, caller: Caller, need: RequiredPermission, *, region: str) -> None:
-    """Raises Denied for somebody who may not."""
-    verdict = house.access.decisions.of_caller(caller, need, {"aws:RequestedRegion": region})
+def call_of(visit: Visit, caller: Caller, region: str) -> Call:
+    """A request as access control reads it: by whom, from where and how."""
+    return Call(
+        service=SERVICE,
+        operation=visit.page,
+        params={},
+        caller=caller,
+        region=region,
+        request_id=visit.request_id,
+        headers=visit.request.headers,
+        source_ip=visit.source_ip,
+        secure=visit.secure,
+        started=visit.started,
+    )
+
+
+def check_allowed(house: House, call: Call, need: RequiredPermission) -> None:
+    """Raises Denied for somebody who may not, or may not from there."""
+    verdict = house.access.decisions.of_caller(call.caller, need, circumstances(call))
     if verdict.decision is not Decision.ALLOWED:
-        raise refused(caller, need, verdict)
+        raise refused(call.caller, need, verdict)

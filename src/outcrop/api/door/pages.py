@@ -15,8 +15,8 @@ class OwnPage:
 
     name: str
     is_asked: Callable[[HttpRequest], bool]
-    show: Callable[[HttpRequest], HttpResponse]
+    show: Callable[[Visit], HttpResponse]
 
     async def answer(self, visit: Visit) -> HttpResponse:
         visit.service, visit.protocol, visit.page = "bedrock", "rest-json", self.name  # in whose words it is refused
-        return await to_thread.run_sync(self.show, visit.request)
+        return await to_thread.run_sync(self.show, visit)

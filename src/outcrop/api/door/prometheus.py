@@ -10,6 +10,7 @@ with the first request for the page: reading it takes as long as a tenth of the 
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature, verification
 from outcrop.api.door.health import Health
+from outcrop.api.door.visit import Visit
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 from outcrop.protocol import routing
@@ -29,8 +30,9 @@ def is_asked(request: HttpRequest) -> bool:
     return bearer.claims(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
-def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
+def answer(house: House, health: Health, visit: Visit) -> HttpResponse:
     """Raises a refusal for who proves nothing, or may not."""
+    request = visit.request
     if "authorization" not in request.headers:
         text = (
             "/metrics is shown to those who may do outcrop:GetMetrics. Sign the request for the service outcrop, or "
@@ -39,9 +41,9 @@ def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
         raise ServiceRefusal("MissingAuthenticationTokenException", text, http_status=403)
     if bearer.claims(request):
         verified, caller = verification.verify_key(house, request)
-        own_signature.check_allowed(house, caller, NEED, region=verified.region)
+        own_signature.check_allowed(house, own_signature.call_of(visit, caller, verified.region), NEED)
     else:
-        own_signature.check_signed(house, request, NEED)
+        own_signature.check_signed(house, visit, NEED)
     from outcrop.api.door.prometheus_text import TYPE, text_of
 
     return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(house, health))

@@ -211,7 +211,7 @@ def _with_members(entry: Entry, visit: Visit) -> Entry:
     service, operation = entry.service, entry.operation
     params = visit.call.params if visit.call is not None else None
     message = error_message(visit.message, service, operation, params) if visit.message else ""
-    changed = not entry.read_only and not entry.code
+    changed = visit.is_call and not entry.read_only and not entry.code  # no model knows the answers of own operations
     return entry._replace(
         params="" if params is None else request_parameters(service, operation, params),
         made=response_elements(service, operation, _members(visit.answered)) if changed else "",

@@ -99,7 +99,7 @@ def _job(call: OwnCall, action: str) -> Resource:
 
 @contextmanager
 def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
-    """The file of a job's events: its own while it runs, then the output's; an empty one where there is neither."""
+    """The events of a job: its own file while it runs, then the output's; empty where there is neither."""
     own = house.settings.runs / job.arn.rsplit("/", 1)[-1] / events.FILE
     file: BinaryIO
     try:

@@ -29,7 +29,7 @@ def pull_model(call: OwnCall) -> Any:
     wanted = _plain(call, "model")
     if wanted.startswith("s3://"):
         bucket, prefix = parse_s3_uri(wanted)
-        objects.may(call.house, caller, "s3:GetObject", bucket, f"{prefix.rstrip('/')}/*")
+        objects.may_read_model(call, bucket, _folder(prefix))
     command = ["pull", wanted, *_given(call, _NAMES)]
     return call.tasks.begin("pull", wanted, command, owner=caller.arn).told()
 
@@ -53,7 +53,7 @@ def export_model(call: OwnCall) -> Any:
     if form and form not in _FORMS:
         raise Invalid(f"form: {form!r} is none of {', '.join(_FORMS)}.")
     bucket, prefix = parse_s3_uri(place)
-    objects.may(call.house, caller, "s3:PutObject", bucket, f"{prefix.rstrip('/')}/*")
+    objects.may_write_below(call, bucket, _folder(prefix))
     command = ["export", arn, place, *([f"--as={form}"] if form else [])]
     return call.tasks.begin("export", arn, command, owner=caller.arn).told()
 
@@ -95,6 +95,11 @@ def _plain(call: OwnCall, name: str) -> str:
     if not text or text.startswith("-"):
         raise Invalid(f"{name}: {text!r} is none. See the operation's page in docs/console.md.")
     return text
+
+
+def _folder(prefix: str) -> str:
+    """The prefix as that of a folder; of a whole bucket it is empty."""
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
 def _given(call: OwnCall, names: tuple[str, ...]) -> list[str]:

@@ -1,31 +1,52 @@
-"""Objects that own operations read and write for their caller: each only where the caller's policies allow it."""
+"""Objects that own operations read and write for their caller: each only where the caller's policies allow it.
+
+The commands act as the administrator, and what is put in the house is sealed and opened in its own name. So both are
+held against the caller here: the object, and the key of KMS that seals it.
+"""
 
 from pathlib import Path
 
-from outcrop.access.caller import Caller
-from outcrop.access.needs.required_permissions import RequiredPermission
-from outcrop.api.door import own_signature
-from outcrop.buckets.names import parse_s3_uri
+from outcrop.api.own.operation import OwnCall
+from outcrop.buckets.names import Place, parse_s3_uri
+from outcrop.catalog import model_files
 from outcrop.errors import Invalid
-from outcrop.house import House
 
 
-def fetched(house: House, caller: Caller, uri: str, folder: Path, *, most_bytes: int, instead: str) -> Path:
+def fetched(call: OwnCall, uri: str, folder: Path, *, most_bytes: int, instead: str) -> Path:
     """The object as a file in `folder`. Raises Denied, and Invalid for one too large, saying what to do `instead`."""
     from outcrop.data import fetching
 
-    bucket, key = parse_s3_uri(uri)
-    may(house, caller, "s3:GetObject", bucket, key)
-    record = house.buckets.find(bucket, key)
+    place = parse_s3_uri(uri)
+    may(call, "s3:GetObject", *place)
+    record = call.house.buckets.find(*place)
+    call.demand_key("Decrypt", record.details.encryption, place)
     if record.size > most_bytes:
         raise Invalid(f"{uri}: {record.size // 10**6:,} MB; {most_bytes // 10**6} MB at most are read here. {instead}")
     folder.mkdir(exist_ok=True)
-    file = folder / (Path(key).name or "data")
-    fetching.copy(house.buckets, record, file)
+    file = folder / (Path(place.key).name or "data")
+    fetching.copy(call.house.buckets, record, file)
     return file
 
 
-def may(house: House, caller: Caller, action: str, bucket: str, key: str) -> None:
+def may(call: OwnCall, action: str, bucket: str, key: str) -> None:
     """Raises Denied for a caller who may not do this with the object."""
-    need = RequiredPermission(action=action, resource=f"arn:aws:s3:::{bucket}/{key}")
-    own_signature.check_allowed(house, caller, need, region="us-east-1")
+    call.demand(action, f"arn:aws:s3:::{bucket}/{key}")
+
+
+def may_write_below(call: OwnCall, bucket: str, prefix: str) -> None:
+    """Raises Denied for a caller who may not put objects below a prefix, or not by the bucket's key."""
+    may(call, "s3:PutObject", bucket, f"{prefix}*")
+    call.demand_key("GenerateDataKey", call.house.buckets.encryption_for(bucket), Place(bucket, prefix))
+
+
+def may_read_model(call: OwnCall, bucket: str, prefix: str) -> None:
+    """Raises Denied for a caller who may not read every file below a prefix, Invalid where no model is."""
+    may(call, "s3:GetObject", bucket, f"{prefix}*")
+    buckets = call.house.buckets
+    if not buckets.exists(bucket) and not buckets.is_mounted(bucket):
+        return  # another S3's, which decides itself
+    found = {record.key.removeprefix(prefix): record for record in buckets.under(bucket, prefix)}
+    sizes = {name: record.size for name, record in found.items()}
+    for name in model_files.wanted_files(sizes, place=f"s3://{bucket}/{prefix}"):
+        may(call, "s3:GetObject", bucket, f"{prefix}{name}")
+        call.demand_key("Decrypt", found[name].details.encryption, Place(bucket, f"{prefix}{name}"))

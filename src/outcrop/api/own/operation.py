@@ -15,30 +15,37 @@ from urllib.parse import parse_qs
 from outcrop.access.caller import Caller
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature
+from outcrop.api.door.call import Call
+from outcrop.api.door.visit import Visit
 from outcrop.api.own.tasks import OwnTasks
+from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption
+from outcrop.buckets.names import Place
 from outcrop.errors import Invalid
 from outcrop.house import House
-from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.http import HttpResponse
 
 
 class OwnCall:
     """A request for an own operation, its signature not yet verified."""
 
-    def __init__(self, house: House, tasks: OwnTasks, request: HttpRequest) -> None:
+    def __init__(self, house: House, tasks: OwnTasks, visit: Visit) -> None:
         self.house = house
         self.tasks = tasks
-        self._request = request
-        self._query = parse_qs(request.raw_query)
-        self.caller: Caller | None = None
-        "Who proved to be its sender, and may."
+        self._visit = visit
+        self._query = parse_qs(visit.request.raw_query)
+        self.proven: Call | None = None
+        "The request as access control reads it, once its sender has proved to be somebody who may."
 
     def names(self) -> list[str]:
         """The names of all values."""
         return list(self._query)
 
     def all(self, name: str) -> list[str]:
-        """Every value of a name, in order; empty ones are none."""
-        return self._query.get(name, [])
+        """Every value of a name, in order; empty ones are none. Raises Invalid for one that no command can take."""
+        found = self._query.get(name, [])
+        if any("\0" in each for each in found):
+            raise Invalid(f"{name}: it holds the character NUL, a character that no text has. Leave it out.")
+        return found
 
     def one(self, name: str) -> str:
         """The value of a name, empty where it is not given. Raises Invalid for several."""
@@ -58,8 +65,23 @@ class OwnCall:
     def allowed(self, action: str, resource: str = "*") -> Caller:
         """The caller, who signed this very request and may do this. Raises Denied, and refusals of signatures."""
         need = RequiredPermission(action=action, resource=resource)
-        self.caller = own_signature.check_signed(self.house, self._request, need)
-        return self.caller
+        self.proven = own_signature.check_signed(self.house, self._visit, need)
+        return self.proven.caller
+
+    def demand(self, action: str, resource: str) -> None:
+        """Raises Denied where the caller, who is allowed the operation, may not do this for it."""
+        own_signature.check_allowed(self.house, self._as_proven(), RequiredPermission(action=action, resource=resource))
+
+    def demand_key(self, operation: str, encryption: ObjectEncryption | None, place: Place) -> None:
+        """Raises Denied where the caller may not use the key of KMS that seals an object at this place."""
+        if encryption is None or encryption.method is not EncryptionMethod.KMS:
+            return
+        pairs, key = encryption.context(place), encryption.key_arn
+        self.house.access.authorize_key(self._as_proven(), operation, key, service="s3", pairs=pairs)
+
+    def _as_proven(self) -> Call:
+        assert self.proven is not None, "an operation asks for its own permission first"
+        return self.proven
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,8 +56,9 @@ class OwnOperations:
             known = ", ".join(f"{each.method} {each.path}" for each in OWN_OPERATIONS)
             raise NotFound(f"{request.method} {request.raw_path}: there is no such operation. There are {known}.")
         visit.page, visit.changes = operation.name, operation.method != "GET"
-        call = OwnCall(self._house, self._tasks, request)
+        call = OwnCall(self._house, self._tasks, visit)
         try:
             return response_of(await to_thread.run_sync(operation.answer, call))
         finally:
-            visit.caller = call.caller
+            if call.proven is not None:
+                visit.caller, visit.region = call.proven.caller, call.proven.region

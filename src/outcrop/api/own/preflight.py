@@ -4,9 +4,11 @@
         --data-urlencode base=MODEL_ID …/outcrop/preflight
 
 It is `outcrop check-data --json` for objects: records, tokens, problems with lines, and for data that a job would take
-its steps, time, memory and price. `type`, `validation` and `hyper` (NAME=VALUE, again and again) are as there. It is
-shown to whoever may do `outcrop:Preflight` and read the objects. One is made at a time, in a process of its own: what
-foresees a run loads torch, which the server never does. Whoever asks about the same data again, with other values,
+its steps, time, memory and price. `type`, `validation` and `hyper` (NAME=VALUE, again and again) are as there. Of data
+that was checked before the kept report is told, which holds no texts; with `again=true` they are read anew.
+
+It is shown to whoever may do `outcrop:Preflight` and read the objects. One is made at a time, in a process of its own:
+what foresees a run loads torch, which the server never does. Whoever asks about the same data again, with other values,
 wants the newer answer: the older one ends.
 """
 
@@ -20,11 +22,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from outcrop.access.caller import Caller
 from outcrop.api.own import objects
 from outcrop.api.own.operation import OwnCall
 from outcrop.errors import Conflict, Invalid, MachineTrouble
-from outcrop.house import House
 from outcrop.machine.environment import inherited
 
 PATH = "/outcrop/preflight"
@@ -50,6 +50,7 @@ class _AskedReport(NamedTuple):
     train: str
     validation: str
     hyper: Sequence[str]
+    again: bool
 
 
 def get_preflight(call: OwnCall) -> bytes:
@@ -62,7 +63,7 @@ def get_preflight(call: OwnCall) -> bytes:
         tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder,
     ):
         turn.check()
-        return _report(call.house, caller, asked, Path(folder), turn)
+        return _report(call, asked, Path(folder), turn)
 
 
 @contextmanager
@@ -140,29 +141,38 @@ _turns_now = _NewestTurns()
 
 
 def _asked(call: OwnCall) -> _AskedReport:
-    once = {name: (call.all(name) or [""])[0] for name in ("base", "type", "train", "validation")}
+    once = {name: (call.all(name) or [""])[0] for name in ("base", "type", "train", "validation", "again")}
     if not once["train"] or not once["base"]:
         raise Invalid(f"train, base: give an object and a base model: {PATH}?train=s3://BUCKET/KEY&base=MODEL_ID.")
+    if once["again"] not in ("", "true", "false"):
+        raise Invalid(f"again: {once['again']!r} is neither true nor false.")
     return _AskedReport(
-        once["base"], once["type"] or "FINE_TUNING", once["train"], once["validation"], call.all("hyper")
+        base=once["base"],
+        customization=once["type"] or "FINE_TUNING",
+        train=once["train"],
+        validation=once["validation"],
+        hyper=call.all("hyper"),
+        again=once["again"] == "true",
     )
 
 
-def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path, turn: _ReportTurn) -> bytes:
-    train = _fetched(house, caller, asked.train, folder / "train")
+def _report(call: OwnCall, asked: _AskedReport, folder: Path, turn: _ReportTurn) -> bytes:
+    train = _fetched(call, asked.train, folder / "train")
     command = ["check-data", str(train), f"--base={asked.base}", f"--type={asked.customization}", "--json"]
     if asked.validation:
-        command.append(f"--validation={_fetched(house, caller, asked.validation, folder / 'validation')}")
+        command.append(f"--validation={_fetched(call, asked.validation, folder / 'validation')}")
     command += [f"--hyper={pair}" for pair in asked.hyper]
-    program = [sys.executable, "-m", "outcrop.cli.app", *command, "--home", str(house.settings.home)]
+    if asked.again:
+        command.append("--again")
+    program = [sys.executable, "-m", "outcrop.cli.app", *command, "--home", str(call.house.settings.home)]
     code, output, errors = turn.run(program)
     with suppress(ValueError):  # what it said instead is in its last line of errors
         if code in _REPORTED:
             json.loads(output)
             return output
     said = errors.decode("utf-8", "replace").strip().splitlines() or ["no report was made"]
-    raise Invalid(house.settings.hidden(said[-1].removeprefix("outcrop: ").replace(str(folder), "")))
+    raise Invalid(call.house.settings.hidden(said[-1].removeprefix("outcrop: ").replace(str(folder), "")))
 
 
-def _fetched(house: House, caller: Caller, uri: str, folder: Path) -> Path:
-    return objects.fetched(house, caller, uri, folder, most_bytes=_MOST_BYTES, instead=_INSTEAD)
+def _fetched(call: OwnCall, uri: str, folder: Path) -> Path:
+    return objects.fetched(call, uri, folder, most_bytes=_MOST_BYTES, instead=_INSTEAD)

@@ -12,14 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn as arns
-from outcrop.access.caller import Caller
-from outcrop.access.needs.required_permissions import RequiredPermission
-from outcrop.api.door import own_signature
 from outcrop.api.own import objects
 from outcrop.api.own.operation import OwnCall
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.errors import Invalid, OutcropError
-from outcrop.house import House
+from outcrop.errors import Invalid
 from outcrop.recipes import forms
 from outcrop.recipes.forms import RecipeField, RecipeForm
 from outcrop.settings import DEFAULT_REGION
@@ -37,13 +33,13 @@ def run_recipe(call: OwnCall) -> Any:
     if not sources or not out:
         raise Invalid("source, out: name the objects to read, and s3://BUCKET/PREFIX/ for the records.")
     bucket, prefix = parse_s3_uri(out if out.endswith("/") else f"{out}/")
-    objects.may(call.house, caller, "s3:PutObject", bucket, f"{prefix}*")
+    objects.may_write_below(call, bucket, prefix)
     call.house.buckets.head(bucket)
     folder = call.tasks.folder()
     try:
-        command = ["data", recipe.name, *_files(call.house, caller, sources, folder)]
-        command += _options(call, caller, recipe, folder)
-    except OutcropError:
+        command = ["data", recipe.name, *_files(call, sources, folder)]
+        command += _options(call, recipe, folder)
+    except BaseException:  # also a full disk, and a name that no file can have
         _empty(folder)
         raise
     command += ["--out", str(folder / _MADE)]
@@ -65,15 +61,15 @@ def _recipe(name: str) -> RecipeForm:
     return found
 
 
-def _files(house: House, caller: Caller, uris: list[str], folder: Path) -> list[str]:
+def _files(call: OwnCall, uris: list[str], folder: Path) -> list[str]:
     """The objects as files, each in a folder of its own, so that files of one name do not meet."""
     return [
-        str(objects.fetched(house, caller, uri, folder / f"source-{number}", most_bytes=_MOST_BYTES, instead=_INSTEAD))
+        str(objects.fetched(call, uri, folder / f"source-{number}", most_bytes=_MOST_BYTES, instead=_INSTEAD))
         for number, uri in enumerate(uris)
     ]
 
 
-def _options(call: OwnCall, caller: Caller, recipe: RecipeForm, folder: Path) -> list[str]:
+def _options(call: OwnCall, recipe: RecipeForm, folder: Path) -> list[str]:
     known = {field.name: field for field in (*recipe.fields, *forms.COMMON)}
     unknown = set(call.names()) - known.keys() - {"recipe", "source", "out"}
     if unknown:
@@ -81,22 +77,21 @@ def _options(call: OwnCall, caller: Caller, recipe: RecipeForm, folder: Path) ->
     options = []
     for name, field in known.items():
         for text in call.all(name):
-            options += _option(call, caller, field, text, folder)
+            options += _option(call, field, text, folder)
         if field.needed and not call.one(name):
             raise Invalid(f"{name}: {recipe.name} needs it.")
     return options
 
 
-def _option(call: OwnCall, caller: Caller, field: RecipeField, text: str, folder: Path) -> list[str]:
+def _option(call: OwnCall, field: RecipeField, text: str, folder: Path) -> list[str]:
     if field.form == "flag":
         return [f"--{field.name}"] if text.lower() in ("1", "true", "yes", "on") else []
     if field.form == "file":
-        text = _files(call.house, caller, [text], folder / field.name)[0]
+        text = _files(call, [text], folder / field.name)[0]
     if field.name == "knowledge-base":
         account = call.house.account
         base = arns.Arn(service="bedrock", region=DEFAULT_REGION, account=account, resource=f"knowledge-base/{text}")
-        need = RequiredPermission(action="bedrock:Retrieve", resource=str(base))
-        own_signature.check_allowed(call.house, caller, need, region=DEFAULT_REGION)
+        call.demand("bedrock:Retrieve", str(base))
     return [f"--{field.name}={text}"]
 
 

@@ -5,6 +5,7 @@ as the server lives; what its command has made stays. A few run at once, others 
 """
 
 import atexit
+import logging
 import re
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import IO, Any
 from outcrop import arn as arns
 from outcrop.clock import Clock
 from outcrop.errors import Conflict, NotFound, OutcropError
+from outcrop.keys import root_key
+from outcrop.machine.environment import inherited
 from outcrop.settings import Settings
 
 RUNNING = ("Waiting", "InProgress")
@@ -30,6 +33,7 @@ _MOST_LINES = 200
 _PARTS = re.compile(rb"[\r\n]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PIECE = 4096
+_log = logging.getLogger("outcrop.door")
 
 After = Callable[[Path], str]
 "Called in the task's folder when its command went well; returns a sentence about what is there now."
@@ -93,7 +97,7 @@ class OwnTasks:
         after: After | None = None,
         folder: Path | None = None,
     ) -> OwnTask:
-        """Begin a command of `outcrop`. Raises Conflict where too many run or wait."""
+        """Begin a command of `outcrop`. Raises Conflict where too many run or wait; then its folder is removed, too."""
         task = OwnTask(
             id=arns.new_id(),
             kind=kind,
@@ -106,6 +110,8 @@ class OwnTasks:
         )
         with self._lock:
             if sum(each.status in RUNNING for each in self._tasks.values()) >= _MOST_RUNNING:
+                if folder is not None:
+                    _remove(folder)
                 raise Conflict(f"tasks: {_MOST_RUNNING} run or wait. Begin this one when another has ended.")
             for each in [each for each in self._tasks.values() if each.status not in RUNNING][: -_MOST_KEPT or None]:
                 del self._tasks[each.id]
@@ -144,6 +150,9 @@ class OwnTasks:
             self._end(task, "Failed", error.message)
         except OSError as error:
             self._end(task, "Failed", str(error))
+        except Exception as error:  # a task that never ends would keep its place for good
+            _log.exception("the task %s of the kind %s", task.id, task.kind)
+            self._end(task, "Failed", f"{type(error).__name__}: see the log of the server.")
         finally:
             task.ended = self._clock.now()
             if task.folder is not None:
@@ -155,7 +164,11 @@ class OwnTasks:
             if task.status != "Waiting":
                 return
             task.process = subprocess.Popen(
-                program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                program,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=inherited(**self._environment()),
             )
             task.status = "InProgress"
         with task.process as process:
@@ -166,6 +179,11 @@ class OwnTasks:
             return
         sentence = "" if task.after is None or task.folder is None else task.after(task.folder)
         self._end(task, "Completed", sentence)
+
+    def _environment(self) -> dict[str, str]:
+        """The variables by which a command opens the database and finds this very server, wherever that listens."""
+        place = {"OUTCROP_HOST": self._settings.host, "OUTCROP_PORT": str(self._settings.port)}
+        return root_key.variables(self._settings) | place | self._settings.tls_variables
 
     def _listen(self, task: OwnTask, output: IO[bytes]) -> None:
         """Keep what it says, line by line; a line that is written over, as progress is, by its newest text."""

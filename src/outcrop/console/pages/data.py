@@ -49,8 +49,9 @@ def report(visit: ConsoleVisit) -> Response:
 
 
 def report_body(visit: ConsoleVisit) -> Response:
-    """The report itself."""
+    """The report itself, made anew: a report that was kept has none of the texts that are shown here."""
     query = {"train": visit.asked("uri"), "base": visit.asked("base"), "type": visit.asked("kind") or KINDS[0]}
+    query["again"] = "true"
     try:
         told = visit.api.own("/outcrop/preflight", query)
     except ClientError as refusal:

@@ -114,10 +114,11 @@ def address_of(visit: ConsoleVisit, knowledge_base: str, told: Mapping[str, Any]
 def _listed(visit: ConsoleVisit, form: KnowledgeForm, *, problem: str = "") -> Response:
     token = {"nextToken": visit.asked("after")} if visit.asked("after") else {}
     found = visit.api.listed(_AGENT, "list_knowledge_bases", "knowledgeBaseSummaries", maxResults=_PAGE, **token)
-    cards = model_cards(visit.api.listed("bedrock", "list_foundation_models", "modelSummaries").items)
-    roles = roles_for(visit, BEDROCK)
+    models = visit.api.listed("bedrock", "list_foundation_models", "modelSummaries")
+    cards, roles = model_cards(models.items), roles_for(visit, BEDROCK)
     return visit.page(
         "knowledge.html",
+        models_refused=models.refused,
         status=400 if problem else 200,
         found=found,
         rows=knowledge_rows(found.items, visit.now, visit.language),

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from outcrop.console.views.answer_kinds import FoundTune
 from outcrop.console.visit import ConsoleVisit
+from outcrop.machine.environment import inherited
 
 _LONGEST_S = 30
 _MOST_CHARACTERS = 8_000
@@ -33,7 +34,9 @@ def show(visit: ConsoleVisit) -> Response:
     command = [sys.executable, "-m", "outcrop.console.tune_process", kind, "'" if visit.asked("quote") == "'" else '"']
     try:
         with _few_at_a_time:
-            made = subprocess.run(command, input=abc.encode(), capture_output=True, timeout=_LONGEST_S, check=False)
+            made = subprocess.run(
+                command, input=abc.encode(), capture_output=True, timeout=_LONGEST_S, check=False, env=inherited()
+            )
     except subprocess.TimeoutExpired:
         return PlainTextResponse(f"abc: the tune takes over {_LONGEST_S} s.\n", 400)
     if made.returncode:
