@@ -454,6 +454,23 @@ def test_an_object_is_read_under_the_rights_of_the_caller(talking: Talking) -> N
         talking.client().retrieve_and_generate(**question)
 
 
+def test_an_object_under_a_key_of_kms_asks_for_that_too(talking: Talking) -> None:
+    talking.says = lambda _prompt: "The bridge is 300 metres long [1]."
+    s3 = talking.server.client("s3")
+    key = talking.server.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket="sealed-papers")
+    sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    s3.put_object(Bucket="sealed-papers", Key="bridge.txt", Body=b"The bridge is 300 metres long.", **sealed)
+    source = {"sourceType": "S3", "s3Location": {"uri": "s3://sealed-papers/bridge.txt"}}
+    client = talking.user("keyless", "bedrock:*", "s3:*")
+    with pytest.raises(ClientError) as refused:
+        client.retrieve_and_generate(**external("How long is the bridge?", source))
+    code, sentence = said(refused)
+    assert (code, "kms:Decrypt" in sentence) == ("AccessDeniedException", True)
+    answer = talking.client().retrieve_and_generate(**external("How long is the bridge?", source))
+    assert "300 metres" in answer["citations"][0]["retrievedReferences"][0]["content"]["text"]
+
+
 @pytest.mark.parametrize(
     ("content", "content_type", "sentence"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from outcrop.buckets.buckets import Buckets
 from tests.support.plaintext_scan import PlaintextScan
 from tests.support.servers import Running, running_server
 
@@ -453,3 +454,26 @@ def test_a_damaged_content_is_told_and_never_given_out(server: Running, s3: Any,
     assert refusal(s3.get_object, Bucket=bucket, Key="a") == ("InternalError", 500)
     path.write_bytes(sealed[:-70_000])
     assert refusal(s3.head_object, Bucket=bucket, Key="a")[1] == 500
+
+
+def test_a_source_that_is_exchanged_during_its_copy_needs_its_own_key(
+    server: Running, s3: Any, bucket: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = server.client("iam")
+    iam.create_user(UserName="copier")
+    allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName="copier", PolicyName="own", PolicyDocument=document)
+    made = iam.create_access_key(UserName="copier")["AccessKey"]
+    copier = server.client("s3", aws_access_key_id=made["AccessKeyId"], aws_secret_access_key=made["SecretAccessKey"])
+    s3.put_object(Bucket=bucket, Key="a", Body=b"open to all")
+    copy = Buckets.copy
+
+    def exchanged(self: Buckets, *places: Any, **asked: Any) -> Any:
+        s3.put_object(Bucket=bucket, Key="a", Body=SMALL, **kms_of(key))
+        return copy(self, *places, **asked)
+
+    monkeypatch.setattr(Buckets, "copy", exchanged)
+    asked = {"Bucket": bucket, "Key": "b", "CopySource": f"{bucket}/a"}
+    assert refusal(copier.copy_object, **asked) == ("AccessDenied", 403)
+    assert refusal(s3.head_object, Bucket=bucket, Key="b")[1] == 404

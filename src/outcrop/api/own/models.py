@@ -53,7 +53,7 @@ def export_model(call: OwnCall) -> Any:
     if form and form not in _FORMS:
         raise Invalid(f"form: {form!r} is none of {', '.join(_FORMS)}.")
     bucket, prefix = parse_s3_uri(place)
-    objects.may_write_below(call, bucket, _folder(prefix))
+    objects.may_write_below(call, bucket, _folder(prefix.rstrip("/")))
     command = ["export", arn, place, *([f"--as={form}"] if form else [])]
     return call.tasks.begin("export", arn, command, owner=caller.arn).told()
 

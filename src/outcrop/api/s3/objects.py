@@ -161,6 +161,12 @@ def copy_object(house: House, call: Call) -> Answered:
         )
     asked = call.params.get("ChecksumAlgorithm")
     read: list[ObjectRecord] = []
+
+    def take(found: ObjectRecord) -> None:
+        """Told of the very object that is read, which may be a newer one than was looked at above."""
+        record_for_read(house, call, found, prefix="CopySource")
+        read.append(found)
+
     record = house.buckets.copy(
         source,
         target,
@@ -169,7 +175,7 @@ def copy_object(house: House, call: Call) -> Answered:
         source_conditions=conditions_of(call.params, "CopySource"),
         conditions=Conditions(if_match=call.params.get("IfMatch"), if_none_match=call.params.get("IfNoneMatch")),
         version=version,
-        read=read.append,
+        read=take,
         source_key=source_key,
     )
     result = {"ETag": etag_of(record), "LastModified": record.modified, **checksum_members(record.checksum)}

@@ -115,14 +115,14 @@ def _listed(visit: ConsoleVisit, form: KnowledgeForm, *, problem: str = "") -> R
     token = {"nextToken": visit.asked("after")} if visit.asked("after") else {}
     found = visit.api.listed(_AGENT, "list_knowledge_bases", "knowledgeBaseSummaries", maxResults=_PAGE, **token)
     models = visit.api.listed("bedrock", "list_foundation_models", "modelSummaries")
-    cards, roles = model_cards(models.items), roles_for(visit, BEDROCK)
+    roles = roles_for(visit, BEDROCK)
     return visit.page(
         "knowledge.html",
-        models_refused=models.refused,
         status=400 if problem else 200,
         found=found,
         rows=knowledge_rows(found.items, visit.now, visit.language),
-        encoders=[card for card in cards if card.makes == "models.vectors"],
+        encoders=[card for card in model_cards(models.items) if card.makes == "models.vectors"],
+        models=models,
         buckets=_buckets(visit),
         strategies=STRATEGIES,
         roles=roles,

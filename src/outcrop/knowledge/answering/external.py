@@ -8,7 +8,7 @@ They are in no knowledge base, and nothing of them stays. That the caller may re
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from anyio import to_thread
 from outcrop import logs
 from outcrop.buckets.buckets import Buckets
 from outcrop.buckets.names import parse_s3_uri
+from outcrop.buckets.records import ObjectRecord
 from outcrop.data import fetching
 from outcrop.documents.section import BadDocument
-from outcrop.errors import Invalid, Refusal
+from outcrop.errors import Denied, Invalid, Refusal
 from outcrop.knowledge import reserved
 from outcrop.knowledge.chunking.strategy import Chunking, chunks_of
 from outcrop.knowledge.chunking.token_counts import estimated_counts
@@ -71,6 +72,10 @@ class SourceDocument:
         return f"document{suffix}" if suffix else file_name(self.name)
 
 
+Check = Callable[[ObjectRecord], None]
+"""Raises Denied for an object whose key of KMS the caller may not use."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourcePassages:
     """The passages of documents, ready to be searched."""
@@ -88,24 +93,26 @@ class SourcePassages:
 
 
 @contextmanager
-def opened(buckets: Buckets, documents: Sequence[SourceDocument], *, at: float) -> Iterator[SourcePassages]:
-    """The passages of documents, while they are needed. `at`: seconds since 1970.
+def opened(
+    buckets: Buckets, documents: Sequence[SourceDocument], *, at: float, check: Check
+) -> Iterator[SourcePassages]:
+    """The passages of documents, while they are needed. `at`: seconds since 1970; `check` is told each object first.
 
-    Raises Invalid for a document that is not there, too large, or gives no text.
+    Raises what it raises, and Invalid for a document that is not there, too large, or gives no text.
     """
     from outcrop.knowledge.index.embedded import EmbeddedIndex  # numpy comes with it
 
     with tempfile.TemporaryDirectory(prefix="outcrop-") as folder:
-        taken = [_taken_apart(buckets, document, Path(folder), at) for document in documents]
+        taken = [_taken_apart(buckets, document, Path(folder), at, check) for document in documents]
         with closing(EmbeddedIndex(Path(folder) / "index", dimensions=None)) as index:
             for document in taken:
                 index.put(document)
             yield SourcePassages(index=index, everything=[one for each in taken for one in _found(each)])
 
 
-def _taken_apart(buckets: Buckets, document: SourceDocument, folder: Path, at: float) -> IndexedDocument:
+def _taken_apart(buckets: Buckets, document: SourceDocument, folder: Path, at: float, check: Check) -> IndexedDocument:
     file = folder / document.file_name
-    _fetch(buckets, document, file)
+    _fetch(buckets, document, file, check)
     try:
         read = read_file(file)
     except BadDocument as bad:
@@ -126,7 +133,7 @@ def _found(document: IndexedDocument) -> Iterator[Found]:
         yield Found(document=key, passage=passage, text=passage.text, metadata=metadata, score=0.0)
 
 
-def _fetch(buckets: Buckets, document: SourceDocument, file: Path) -> None:
+def _fetch(buckets: Buckets, document: SourceDocument, file: Path, check: Check) -> None:
     """Write the document to a file. Raises Invalid for an object that is not there, or too large."""
     if document.uri is None:
         file.write_bytes(document.content)
@@ -138,8 +145,9 @@ def _fetch(buckets: Buckets, document: SourceDocument, file: Path) -> None:
                 f"{document.uri}: {record.size:,} bytes; a source may have {_LARGEST_BYTES:,}. Put it into a knowledge "
                 "base, which takes larger ones."
             )
+        check(record)
         fetching.copy(buckets, record, file)
-    except Invalid:
+    except (Invalid, Denied):
         raise
     except Refusal as refused:
         raise Invalid(f"{document.uri}: cannot be read ({refused.message}). Name an object that is there.") from refused
