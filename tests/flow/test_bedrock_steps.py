@@ -58,6 +58,7 @@ def test_the_procedure_and_its_three_ways_back_by_boto3(tmp_path: Path) -> None:
 
 
 @needs_chromium
+@pytest.mark.soak  # two minutes; the pictures that are kept are held to the pages by test_pictures.py
 def test_the_walk_pictures_every_step_in_both_languages(tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="no Playwright: pip install playwright")
     home = with_tiny_models(tmp_path / "home")
