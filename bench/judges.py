@@ -95,7 +95,7 @@ def judged(lines: Sequence[dict[str, Any]], judge: str) -> tuple[dict[str, Any],
 
 
 def told(metric: dict[str, Any], grades: Sequence[float | None], num_dialogues: int) -> Iterator[str]:
-    """What is to be known of the judge."""
+    """The facts to be known of a judge."""
     yield f"grades that could be read: {metric['numGraded']} of {2 * num_dialogues}"
     agreement = metric.get("judgeAgreesWithItself")
     if agreement is not None:

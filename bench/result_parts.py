@@ -40,7 +40,7 @@ class PartJob:
 
 @dataclass(frozen=True, kw_only=True)
 class PartFiles:
-    """What is learned, and what is asked."""
+    """The records that are learned, and those that are asked."""
 
     jobs: tuple[PartJob, ...]
     questions: Path

@@ -280,8 +280,11 @@ class _ObjectFile(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        self._place = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._record.size}[whence] + offset
-        return self._place
+        place = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._record.size}[whence] + offset
+        if place < 0:
+            raise ValueError(f"{self._record.key}: {place} lies before the beginning of the object.")
+        self._place = place
+        return place
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         length = min(len(buffer), max(0, self._record.size - self._place))
