@@ -31,7 +31,7 @@ def set_rules(buckets: Buckets, *rules: dict[str, Any]) -> None:
 
 
 def passed(buckets: Buckets) -> int:
-    """What a pass through all buckets removes."""
+    """The number of objects and versions that a pass through all buckets removes."""
     removed = 0
     while True:
         swept = buckets.expire()

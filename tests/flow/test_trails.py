@@ -374,7 +374,7 @@ def test_a_bucket_that_closes_gets_everything_once_it_opens_again(house: Running
 
 
 def validated(house: Running, arn: str, since: datetime) -> "subprocess.CompletedProcess[str]":
-    """What `aws cloudtrail validate-logs` says."""
+    """The words and the exit code of `aws cloudtrail validate-logs`."""
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": house.endpoint,

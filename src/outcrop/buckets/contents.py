@@ -31,7 +31,7 @@ from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 from outcrop.keys import sealed_content
-from outcrop.keys.sealed_content import OpenKey, SealBroken, SealedFile, SealedReader
+from outcrop.keys.sealed_content import OpenKey, SealBroken, SealedFile, SealedReader, StretchFile
 from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
@@ -143,7 +143,11 @@ class Contents:
         """The object as a file of Python's, to be read and sought in; sealed ones are opened on the way."""
         if record.details.encryption is None:
             return self.path(record).open("rb")
-        return io.BufferedReader(_ObjectFile(self, record), buffer_size=BLOCK_BYTES)
+        # Read by stretches, since the state of its key counts at each of them.
+        file = StretchFile(
+            record.key, record.size, lambda place, length: b"".join(self.blocks(record, Stretch(place, length)))
+        )
+        return io.BufferedReader(file, buffer_size=BLOCK_BYTES)
 
     def blocks_of(self, digest: str, size: int) -> Iterator[bytes]:
         """The bytes of one part of an upload."""
@@ -260,38 +264,6 @@ def _within(pieces: list[Piece], stretch: Stretch) -> Iterator[tuple[Piece, Stre
         first, last = max(stretch.offset, before), min(end, after)
         if first < last:
             yield piece, Stretch(first - before, last - first)
-
-
-class _ObjectFile(io.RawIOBase):
-    """An object as a file, read by stretches; the state of its key counts at each of them."""
-
-    def __init__(self, contents: Contents, record: ObjectRecord) -> None:
-        self._contents = contents
-        self._record = record
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        place = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._record.size}[whence] + offset
-        if place < 0:
-            raise ValueError(f"{self._record.key}: {place} lies before the beginning of the object.")
-        self._place = place
-        return place
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        length = min(len(buffer), max(0, self._record.size - self._place))
-        found = b"".join(self._contents.blocks(self._record, Stretch(self._place, length)))
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
 
 
 async def _sent(sources: list[Source]) -> AsyncIterator[bytes]:

@@ -145,12 +145,14 @@ class SealedReader:
             raise _broken(self.name) from error
 
 
-class SealedFile(io.RawIOBase):
-    """The plaintext of a sealed content as a file of Python's: to be read, and sought in."""
+class StretchFile(io.RawIOBase):
+    """A content that is read by stretches, as a file of Python's: to be read, and sought in."""
 
-    def __init__(self, reader: SealedReader, closing: Callable[[], None] = lambda: None) -> None:
-        self.reader = reader
-        self._closing = closing
+    def __init__(self, name: str, size: int, read_at: Callable[[int, int], bytes]) -> None:
+        """`read_at` takes an offset and a length, and gives fewer bytes at the end alone."""
+        self._named = name
+        self._size = size
+        self._read_at = read_at
         self._place = 0
 
     def readable(self) -> bool:
@@ -163,17 +165,26 @@ class SealedFile(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.reader.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"{self.reader.name}: {base + offset} lies before the beginning of the content.")
-        self._place = base + offset
-        return self._place
+        place = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence] + offset
+        if place < 0:
+            raise ValueError(f"{self._named}: {place} lies before the beginning of the content.")
+        self._place = place
+        return place
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        found = self.reader.pread(self._place, len(buffer))
+        found = self._read_at(self._place, min(len(buffer), max(0, self._size - self._place)))
         buffer[: len(found)] = found
         self._place += len(found)
         return len(found)
+
+
+class SealedFile(StretchFile):
+    """The plaintext of a sealed content as a file."""
+
+    def __init__(self, reader: SealedReader, closing: Callable[[], None] = lambda: None) -> None:
+        super().__init__(reader.name, reader.size, reader.pread)
+        self.reader = reader
+        self._closing = closing
 
     def close(self) -> None:
         if not self.closed:
