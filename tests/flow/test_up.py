@@ -38,6 +38,13 @@ def test_a_second_up_on_the_same_home_refuses_with_a_sentence(house: Installed) 
     )
 
 
+def test_run_asks_what_runs_on_the_home_already(house: Installed) -> None:
+    asked = "import os, sys; print(os.environ['AWS_ENDPOINT_URL']); sys.exit(7)"
+    ran = outcrop("run", "--home", str(house.settings.home), "--", sys.executable, "-c", asked)
+    assert (ran.stdout, ran.returncode) == (f"{house.settings.endpoint}\n", 7)
+    assert house.health()["status"] == "ok"
+
+
 def test_a_taken_port_is_told(house: Installed, tmp_path: Path) -> None:
     port = str(house.settings.port)
     second = outcrop("up", "--home", str(tmp_path), "--port", port)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -31,12 +32,16 @@ from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
-from outcrop.settings import Settings, make_home
+from outcrop.settings import PARTS_FILE, Settings, make_home
 
 if TYPE_CHECKING:
+    from outcrop.access.installation import Installation
     from outcrop.cli.remote import RemoteOptions
 
 _GRACE_S = 10.0
+_LOOK_S = 0.05
+Watch = Callable[[Callable[[], bool]], None]
+"Waits until what it is given holds, and keeps alive meanwhile what it must."
 
 app = App(
     name="outcrop",
@@ -121,24 +126,25 @@ def run(
     port: Port = None,
     sagemaker: ForSageMaker = False,
 ) -> int:
-    """Start everything, run COMMAND with the environment it needs, stop everything: `outcrop run -- python demo.py`.
+    """Run COMMAND with the environment it needs: `outcrop run -- python demo.py`.
 
-    Takes a free port when the usual one is in use. Ends with the command's exit code.
+    It asks the `outcrop up` of this home. Where none runs, everything is started, on a free port when the usual one is
+    in use, and stopped afterwards. Ends with the command's exit code.
     """
     check_program(command)
-    settings = with_tls(_with_free_port(settings_of.read(home=home, port=port)))
+    settings = settings_of.read(home=home, port=port)
+    if port is None and (found := _as_answering(settings)) is not None:
+        stop = _Stop()
+        environment = _environment(found, export.installation(found), for_sagemaker=sagemaker)
+        return _run(command, environment, stop, watch=_wait)
+    settings = with_tls(_with_free_port(settings))
     stop = _Stop()
     with Supervisor(settings) as supervisor:
         supervisor.wait_ready(until=stop.asked)
         if stop.asked():
             return stop.code
-        values = export.environment(settings, supervisor.installation, for_sagemaker=sagemaker)
-        environment = {**os.environ, **values}
-        with start(command, environment, umask=private.users_umask()) as process:
-            supervisor.watch(until=lambda: stop.asked() or process.poll() is not None)
-            if process.poll() is None:
-                _end(process, watching=supervisor)
-        return stop.code if stop.asked() else _as_shells_say(process.returncode)
+        environment = _environment(settings, supervisor.installation, for_sagemaker=sagemaker)
+        return _run(command, environment, stop, watch=lambda until: supervisor.watch(until=until))
 
 
 @app.command
@@ -716,11 +722,37 @@ class _Stop:
         self.code = 128 + number
 
 
-def _end(process: "subprocess.Popen[bytes]", *, watching: Supervisor) -> None:
+def _as_answering(settings: Settings) -> Settings | None:
+    """The settings with the address of the `outcrop up` that answers for this home; None where none does."""
+    if not (settings.home / PARTS_FILE).is_file():
+        return None
+    found = as_running(settings)
+    return found if answers(found) else None
+
+
+def _environment(settings: Settings, installation: "Installation", *, for_sagemaker: bool) -> dict[str, str]:
+    return {**os.environ, **export.environment(settings, installation, for_sagemaker=for_sagemaker)}
+
+
+def _run(command: tuple[str, ...], environment: dict[str, str], stop: "_Stop", *, watch: Watch) -> int:
+    """The exit code of the command, or that of the signal which stopped it and all it had started."""
+    with start(command, environment, umask=private.users_umask()) as process:
+        watch(lambda: stop.asked() or process.poll() is not None)
+        if process.poll() is None:
+            _end(process, watch=watch)
+    return stop.code if stop.asked() else _as_shells_say(process.returncode)
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    while not until():
+        time.sleep(_LOOK_S)
+
+
+def _end(process: "subprocess.Popen[bytes]", *, watch: Watch) -> None:
     """SIGTERM to the command and all it started, and SIGKILL when that is not heard within ten seconds."""
     os.killpg(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_S
-    watching.watch(until=lambda: process.poll() is not None or time.monotonic() > deadline)
+    watch(lambda: process.poll() is not None or time.monotonic() > deadline)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
 
