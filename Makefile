@@ -21,7 +21,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_
 
 .PHONY: quickstart test test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-sealing bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test clients clients-sagemaker clients-lm-eval clients-s3-encryption \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test install-ray bench-cluster clients clients-sagemaker clients-lm-eval clients-s3-encryption \
 	bytecode clean
 
 quickstart: install
@@ -42,7 +42,7 @@ lint: install-test
 	$(BIN)/ruff format --check src tests examples starter bench
 	$(BIN)/mypy
 
-soak: install-test
+soak: install-ray
 	OUTCROP_SOAK_MINUTES=$(OUTCROP_SOAK_MINUTES) $(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
 
 results: install
@@ -80,6 +80,9 @@ bench-knowledge: install-test
 
 bench-evaluate: install-test
 	$(BIN)/python -m bench.evaluate
+
+bench-cluster: install-ray
+	$(BIN)/python -m bench.cluster
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale
@@ -125,6 +128,7 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
+install-ray: $(VENV)/.installed-ray bytecode
 clients: build/clients/python/.installed build/clients/agents/.installed build/clients/retrievers/.installed \
 	build/clients/node/.installed build/clients/llama-cpp/.installed
 # The SDKs of SageMaker, more than a gigabyte: apart from the others, which each run of all tests installs.
@@ -145,6 +149,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@touch $@
+
+# Ray, for what runs on several nodes; none of the tests of every change needs it.
+$(VENV)/.installed-ray: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[ray]'
 	@touch $@
 
 # pip leaves a clone's sources as they are, and where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a folder of

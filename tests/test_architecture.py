@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "outcrop"
 
 FLOORS = [
-    {"cli", "console", "server", "worker"},
+    {"cli", "cluster", "console", "server", "worker"},
     {"api"},
     {"house"},
     {"kinds"},

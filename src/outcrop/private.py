@@ -22,8 +22,8 @@ _LONGEST_SOCKET_BYTES = 107
 "A Unix socket's path has 108 bytes, with the one that ends it."
 _SOCKET_NAME_BYTES = 32
 _SOCKETS, _RECORD = "sockets", "sockets.path"
-_FOLDERS = ("objects", "models", "runs", "keys", "logs", "log-events", "hub", "vectors", _SOCKETS)
-_FILES = ("models.toml", "stores.toml", "parts.json", "up.lock", _RECORD)
+_FOLDERS = ("objects", "models", "runs", "keys", "logs", "log-events", "hub", "vectors", "cluster", _SOCKETS)
+_FILES = ("models.toml", "stores.toml", "parts.json", "cluster.json", "up.lock", _RECORD)
 _DATABASE = "outcrop.db"
 _users: int | None = None
 

@@ -22,6 +22,7 @@ _PORTS = range(1, 1 << 16)
 _SECONDS = range(10_000_000)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
 _HTTP_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
+_CLUSTER = re.compile(r"auto|[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _SHORTEST_SECRET = 16
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -91,6 +92,10 @@ class Settings:
     "The processes whose libraries are read before one is needed."
     fork_server: Path | None = None
     "The socket of a fork server that several installations share; None: each starts its own."
+    cluster: str = ""
+    "The Ray cluster that trainings run on, `auto` or an address; empty: they run on this machine."
+    node: str = ""
+    "The node of a cluster on which this process runs; empty: the one where the server is."
     devices: int = 1
     "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
     memory_limit: int = 0
@@ -228,6 +233,8 @@ def read(
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         preload=_preload(environment),
         fork_server=Path(shared) if (shared := environment.get("OUTCROP_FORK_SERVER")) else None,
+        cluster=checked_cluster("OUTCROP_CLUSTER", environment.get("OUTCROP_CLUSTER", "")),
+        node=environment.get("OUTCROP_NODE", "").strip(),
         devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
         memory_limit=_bytes(environment, "OUTCROP_MEMORY_LIMIT"),
         idle=timedelta(seconds=_number(environment, "OUTCROP_IDLE_SECONDS", int(IDLE.total_seconds()), _SECONDS)),
@@ -249,6 +256,17 @@ def read(
         seal_buckets=_number(environment, "OUTCROP_SEAL_BUCKETS", 0, range(2)) == 1,
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
+
+
+def checked_cluster(name: str, text: str) -> str:
+    """The address of a Ray cluster as it was given, empty where none was. Raises Invalid."""
+    address = text.strip()
+    if address and not _CLUSTER.fullmatch(address):
+        raise Invalid(
+            f"{name}: {address[:80]!r} is no address of a Ray cluster. Give auto, for the one that this machine has "
+            "joined, or the head's address, such as 10.0.0.1:6379."
+        )
+    return address
 
 
 def make_home(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy.engine import Connection, Engine
 
 from outcrop.errors import Refusal
+from outcrop.store import fence
 from outcrop.store.database import is_writing, writing
 
 T = TypeVar("T")
@@ -53,7 +54,8 @@ class Grouping:
 
     def make(self, change: Change[T]) -> T:
         """Make the change, perhaps with others; returns when it is on the disk. Raises what it raises."""
-        if is_writing(self._engine):
+        # What a fence holds is written under that fence: in a transaction of others nobody would look at it.
+        if is_writing(self._engine) or fence.is_fenced():
             with writing(self._engine) as connection:
                 return change(connection)
         waiting = _Waiting(change)

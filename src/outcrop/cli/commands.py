@@ -99,6 +99,9 @@ def up(
     seal_buckets: Annotated[
         bool, Parameter(name="--seal-buckets", negative="", help="Seal objects for which nobody names another key.")
     ] = False,
+    cluster: Annotated[
+        str | None, Parameter(name="--cluster", help="Run trainings on a Ray cluster: auto, or its head's address.")
+    ] = None,
 ) -> int:
     """Start everything on this machine, and keep it running until Ctrl-C."""
     settings = with_tls(
@@ -106,6 +109,8 @@ def up(
     )
     if seal_buckets:
         settings = replace(settings, seal_buckets=True)
+    if cluster is not None:
+        settings = replace(settings, cluster=settings_of.checked_cluster("--cluster", cluster))
     with_console = console and settings.console
     if with_console:
         settings = with_console_port(settings, console_port)

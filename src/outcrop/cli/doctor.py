@@ -17,7 +17,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from outcrop.cli import doctor_deployments, doctor_remote, tables
+from outcrop.cli import doctor_cluster, doctor_deployments, doctor_remote, tables
 from outcrop.cli.listening import opener_of
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
@@ -30,6 +30,7 @@ from outcrop.house import House
 from outcrop.isolation import found as found_ways
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
+from outcrop.machine.nodes import ClusterStatus
 from outcrop.settings import PARTS_FILE, Settings
 
 _ENDED_OFTEN = 3
@@ -51,6 +52,8 @@ class Findings:
     trainings: list[dict[str, Any]]
     deployments: list[dict[str, Any]]
     model_units: list[dict[str, Any]]
+    cluster: ClusterStatus | None
+    "None: everything runs on this machine."
     wrong: list[str]
 
     def told(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class Findings:
             "trainings": self.trainings,
             "deployments": self.deployments,
             "modelUnits": self.model_units,
+            "cluster": doctor_cluster.told(self.cluster),
             "wrong": self.wrong,
         }
 
@@ -88,6 +92,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     trainings = [usage.training_told(one) for one in records.reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
+    cluster = ClusterStatus.read(settings.home) if parts is not None else None
     return Findings(
         machine=machine,
         home=str(settings.home),
@@ -99,10 +104,12 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         trainings=trainings,
         deployments=records.deployments,
         model_units=records.model_units,
+        cluster=cluster,
         wrong=[
             *_wrong_with_machine(machine, budget_bytes - held_bytes),
             *(_wrong_with_parts(running, parts) if running is not None and parts is not None else ()),
             *(each["failure"] for each in engines if each["failure"] is not None),
+            *doctor_cluster.wrong(cluster),
         ],
     )
 
@@ -214,7 +221,10 @@ def _print(findings: Findings, now: datetime) -> None:
             for each in findings.trainings
         ]
         tables.print_rows(["training", "state", "memory"], rows, as_json=False)
-    for sentence in [each["waits"] for each in [*findings.engines, *findings.trainings] if each["waits"]]:
+    if findings.cluster is not None:
+        doctor_cluster.print_cluster(findings.cluster)
+    waits = [each["waits"] for each in [*findings.engines, *findings.trainings] if each["waits"]]
+    for sentence in [*waits, *(doctor_cluster.waiting(findings.cluster) if findings.cluster is not None else ())]:
         print()
         _wrapped(sentence)
     print()

@@ -1,5 +1,7 @@
 """`outcrop up`: server, workers and engines on one machine, kept alive until told to stop.
 
+With a cluster, a launcher (`cluster/serve.py`) is among the parts, in the place of the worker of trainings.
+
 The supervisor holds a lock on the home, so that two never share one; the kernel gives it back however it ends.
 """
 
@@ -10,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
@@ -21,6 +24,7 @@ from outcrop.errors import MachineTrouble
 from outcrop.jobs.kinds import WorkerClass
 from outcrop.keys import door_certificate
 from outcrop.loops import Loop
+from outcrop.machine import nodes
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 
@@ -47,6 +51,7 @@ _WORKERS = {
 }
 "Of each class that some kind of job needs, one."
 _CONSOLE = "console"
+_CLUSTER = "cluster"
 _RENEW_EVERY_S = 3600.0
 _WORKER_SETTLED_S = 20.0
 "A worker has no door to ask at: one that lives so long is well. So is a console."
@@ -72,9 +77,11 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         check_machine(self._settings)
+        _check_cluster(self._settings)
         self._lock = lock_home(self._settings)
         # Of a supervisor that was killed, it would tell commands an address where nobody answers.
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
+        (self._settings.home / nodes.FILE).unlink(missing_ok=True)
         try:
             check_port(self._settings)
             if self._console:
@@ -122,6 +129,7 @@ class Supervisor:
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
+        (self._settings.home / nodes.FILE).unlink(missing_ok=True)
         assert self._lock is not None
         self._lock.close()
 
@@ -154,8 +162,14 @@ class Supervisor:
             self._round()
             time.sleep(_READY_S)
         # Not before: while they read their code, the server would wait for a core.
-        self._children |= {name: self._child(name) for name in (*_WORKERS, *([_CONSOLE] if self._console else []))}
+        self._children |= {name: self._child(name) for name in self._later_parts()}
         self._fork_servers |= preloading.fork_servers(self._settings)
+
+    def _later_parts(self) -> list[str]:
+        """The parts that begin once the server answers."""
+        elsewhere = WorkerClass.HEAVY if self._settings.cluster else None
+        workers = [name for name, worker_class in _WORKERS.items() if worker_class is not elsewhere]
+        return [*workers, *([_CLUSTER] if self._settings.cluster else []), *([_CONSOLE] if self._console else [])]
 
     def _round(self) -> None:
         for child in (*self._children.values(), *self._fork_servers.values()):
@@ -227,6 +241,8 @@ class Supervisor:
             module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
         if name == _CONSOLE:
             module, arguments = "outcrop.console.serve", [*arguments, "--console-port", str(settings.console_port)]
+        if name == _CLUSTER:
+            module, arguments = "outcrop.cluster.serve", [*arguments, "--address", settings.cluster]
         heavy = worker_class is WorkerClass.HEAVY
         return Child(
             name,
@@ -244,7 +260,7 @@ class Supervisor:
         )
 
     def _readiness(self, name: str) -> Callable[[float], bool]:
-        if name in _WORKERS or name == _CONSOLE:
+        if name in _WORKERS or name in (_CONSOLE, _CLUSTER):
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
@@ -269,6 +285,15 @@ def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -
         measured=measured,
         idle=house.settings.idle,
     )
+
+
+def _check_cluster(settings: Settings) -> None:
+    """Raises MachineTrouble where a cluster is asked for, and Ray is not installed."""
+    if settings.cluster and find_spec("ray") is None:
+        raise MachineTrouble(
+            f"--cluster {settings.cluster}: Ray is not installed here. Install it with pip install 'outcrop[ray]', on "
+            "every node of the cluster."
+        )
 
 
 def _make_sockets(settings: Settings) -> None:

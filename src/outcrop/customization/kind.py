@@ -11,13 +11,19 @@ if TYPE_CHECKING:
 
 
 def _run(house: "Rooms", job: "RunningJob") -> None:
+    from outcrop.customization.leftovers import remove_of_lease
     from outcrop.customization.memory import reserved
+    from outcrop.jobs.running import LeaseLost
 
-    with reserved(house, job):
-        job.check()
-        from outcrop.customization.run import customize  # torch comes with it
+    try:
+        with reserved(house, job):
+            job.check()
+            from outcrop.customization.run import customize  # torch comes with it
 
-        customize(house, job)
+            customize(house, job)
+    except LeaseLost:
+        remove_of_lease(house, job)
+        raise
 
 
 def _tidy(house: "Rooms", job_arn: str) -> None:

@@ -2,16 +2,29 @@
 
 import shutil
 
+from outcrop.customization.output import model_folder
 from outcrop.customization.rooms import Rooms
+from outcrop.jobs import lease_folders
+from outcrop.jobs.running import RunningJob
 from outcrop.store.damage import Damaged, understood
 
 
 def remove_leftovers(house: Rooms, job_arn: str) -> None:
     """Remove the data and checkpoints of the run, and the files of a model that is not on record."""
-    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    lease_folders.remove(house.settings.runs, job_arn.rsplit("/", 1)[-1])
     model_arn = _promised(house, job_arn)
-    if model_arn is not None and house.store.resources.row(model_arn) is None:
-        shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
+    if model_arn is not None:
+        model_folder.remove_leftovers(house.models.folder(model_arn))
+        if house.store.resources.row(model_arn) is None:
+            shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
+
+
+def remove_of_lease(house: Rooms, job: RunningJob) -> None:
+    """Remove what a worker has made since it lost its lease, which nobody will read."""
+    lease_folders.remove(house.settings.runs, job.id, number=job.number)
+    model_arn = _promised(house, job.arn)
+    if model_arn is not None:
+        model_folder.remove_leftovers(house.models.folder(model_arn), number=job.number)
 
 
 def _promised(house: Rooms, job_arn: str) -> str | None:

@@ -1,10 +1,11 @@
-"""The end of a completed job: the custom model's row and the job's last state, together or not at all."""
+"""The end of a completed job: the custom model's files, its row and the job's last state, in one transaction."""
 
 from collections.abc import Mapping
 
 from outcrop import arn
 from outcrop.catalog.custom_models import kept
 from outcrop.customization.choices import hyperparameters
+from outcrop.customization.output import model_folder
 from outcrop.customization.states import JobStatus
 from outcrop.customization.verdict import Verdict
 from outcrop.customization.work import Work
@@ -49,6 +50,7 @@ def register(
         **kept(spoken),
     }
     with house.store.transaction():
+        model_folder.put_in_place(task.output_dir, house.models.folder(document["modelArn"]))
         house.models.add(
             model_arn=document["modelArn"],
             name=document["outputModelName"],

@@ -65,6 +65,8 @@ def customize(house: Rooms, job: RunningJob) -> None:
     except Exception as error:
         if is_full(error):
             raise  # waited out, and then all is taken up where it was
+        with work.house.store.transaction():
+            pass  # raises LeaseLost where another worker has the job, and its files, by now: that is no failure
         message = _failure(work, error)
         work.end_journal(JobStatus.FAILED, failure=message)
         raise JobFailed(message) from error
@@ -81,6 +83,7 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
         encoded=validated.encoded,
         prompt_format=validated.learned,
         run_dir=work.run_dir / "checkpoints",
+        output_dir=work.output_dir,
         notes=work.notes,
     )
 

@@ -20,11 +20,13 @@ def task_of(
     encoded: list[Path],
     prompt_format: PromptFormat,
     run_dir: Path,
+    output_dir: Path,
     notes: tuple[str, ...] = (),
 ) -> TrainingTask:
     """`files` are the training data and the validators, `encoded` what these were encoded to.
 
-    `run_dir` is where checkpoints may lie; `notes` tell what the network begins with.
+    `run_dir` is where checkpoints may lie, and `output_dir` where the model is made. `notes` tell what the network
+    begins with.
     """
     document, base = job.document, start.base
     assert base.folder is not None
@@ -46,7 +48,7 @@ def task_of(
         hyper=hyperparameters.with_threads(resolved.hyper, house.settings.threads),
         prompt_format=prompt_format,
         run_dir=run_dir,
-        output_dir=house.models.folder(document["modelArn"]),
+        output_dir=output_dir,
         way=base.way,
         context_length=base.told_context,
         begins_at_random=at_random is not None,

@@ -12,7 +12,7 @@ from outcrop.customization import base
 from outcrop.customization.base import Start
 from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
 from outcrop.customization.choices import prompting
-from outcrop.customization.output import events
+from outcrop.customization.output import events, model_folder
 from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
@@ -23,6 +23,7 @@ from outcrop.datasets import preflight
 from outcrop.datasets.record_file import RecordFile
 from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
+from outcrop.jobs import lease_folders
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
@@ -43,19 +44,22 @@ class Work:
     data: RoleData
     artifacts: Artifacts
     run_dir: Path
+    "Of this lease, as the next one is: what another worker writes later is not found there."
+    output_dir: Path
+    "Where the model is made; it is put in its place with its row."
     journal: Journal
     notes: tuple[str, ...] = ()
     "What the job's own network is, where it begins at random."
 
     @classmethod
     def of(cls, house: Rooms, job: RunningJob) -> "Work":
-        """Raises Invalid when what the job starts from is gone."""
+        """Raises Invalid when what the job starts from is gone, LeaseLost when another worker has the job."""
         record = job.record
         document = record.document
         data = house.data.under(document["roleArn"], source_arn=record.arn)
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
-        run_dir = house.settings.runs / job.id
+        run_dir = lease_folders.take_up(house.settings.runs, job.id, job.number)
         return cls(
             house=house,
             job=job,
@@ -64,6 +68,7 @@ class Work:
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
+            output_dir=model_folder.take_up(house.models.folder(document["modelArn"]), number=job.number),
             journal=Journal(
                 artifacts,
                 Events(run_dir / events.FILE, house.clock),

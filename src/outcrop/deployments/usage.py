@@ -20,9 +20,10 @@ from outcrop.deployments.states import FAILED, ON_DEMAND, THROUGHPUT
 from outcrop.engines.launchers import load_of
 from outcrop.engines.orders import Order
 from outcrop.engines.reservations import Reservation
-from outcrop.engines.sharing import held_by
+from outcrop.engines.sharing import MemorySharing, held_by
 from outcrop.engines.states import RUNNING, EngineKind, EngineState
 from outcrop.errors import OutcropError, Refusal
+from outcrop.machine.nodes import ClusterJob, ClusterStatus
 from outcrop.metrics.points import Points
 from outcrop.metrics.traffic import BEDROCK
 from outcrop.settings import Settings
@@ -53,6 +54,15 @@ class DeploymentRooms(Protocol):
     def units(self) -> ModelUnits: ...
     @property
     def points(self) -> Points: ...
+
+
+class MemoryRooms(Protocol):
+    """The rooms that know who holds memory."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def sharing(self) -> MemorySharing: ...
 
 
 def examine(rooms: DeploymentRooms, orders: Mapping[str, Order]) -> list[dict[str, Any]]:
@@ -174,6 +184,21 @@ def engine_told(order: Order) -> dict[str, Any]:
         "waits": order.waits if order.state is EngineState.ORDERED else None,
         "failure": order.failure,
     }
+
+
+def trainings(rooms: MemoryRooms) -> list[dict[str, Any]]:
+    """The trainings of this machine with what they hold; and those of a cluster, elsewhere or waiting."""
+    here = [training_told(one) for one in rooms.sharing.reservations.all()]
+    cluster = ClusterStatus.read(rooms.settings.home)
+    known = {each["arn"] for each in here}
+    others = [] if cluster is None else [job for job in cluster.jobs if job.arn not in known]
+    return [*here, *map(_elsewhere, others)]
+
+
+def _elsewhere(job: ClusterJob) -> dict[str, Any]:
+    """A training of a cluster. None of this machine's memory is held for it."""
+    name = job.name if job.node is None else f"{job.name} ({job.node})"
+    return {"name": name, "arn": job.arn, "heldBytes": 0, "wantedBytes": 0, "pid": None, "waits": job.waits}
 
 
 def training_told(one: Reservation) -> dict[str, Any]:

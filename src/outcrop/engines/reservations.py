@@ -1,7 +1,7 @@
 """Memory that is held by others than engines. A training asks for it before it begins, and gives it back at its end.
 
 A reservation is a row that names the process which holds it. One whose process is gone, however it ended, counts no
-more. One machine only: the process is looked for here.
+more. Each node of a cluster has memory of its own: a process asks for that of its node, where it is looked for.
 """
 
 import os
@@ -31,6 +31,7 @@ _table = sql.Table(
     sql.Column("wanted_bytes", sql.BigInteger, nullable=False),
     sql.Column("granted_bytes", sql.BigInteger, nullable=False),
     sql.Column("waits", sql.String),
+    sql.Column("node", sql.String),  # None: the machine where the server is
 )
 
 
@@ -65,9 +66,12 @@ class Reservation:
 class Reservations:
     """The reservations of an installation, on record."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, *, node: str = "") -> None:
+        """`node`: the one on which this process runs; empty: where the server is."""
         self._engine = store.engine
         self._clock = clock
+        self._node = node or None
+        self._here = _table.c.node.is_not_distinct_from(self._node)
         create_tables(store.engine, _schema)
 
     def ask(self, owner: str, title: str, num_bytes: int) -> None:
@@ -81,10 +85,12 @@ class Reservations:
             "wanted_bytes": num_bytes,
             "granted_bytes": 0,
             "waits": None,
+            "node": self._node,
         }
         with writing(self._engine) as connection:
             kept = [one.owner for one in self.all() if one.owner != owner]
-            connection.execute(sql.delete(_table).where(_table.c.owner.not_in(kept)))
+            gone = self._here & _table.c.owner.not_in(kept)
+            connection.execute(sql.delete(_table).where(gone | (_table.c.owner == owner)))
             connection.execute(sql.insert(_table).values(owner=owner, **row))
 
     def want(self, owner: str, num_bytes: int) -> bool:
@@ -102,8 +108,9 @@ class Reservations:
         return next((one for one in self.all() if one.owner == owner), None)
 
     def all(self) -> list[Reservation]:
-        """The reservations whose process is there, in the order of asking."""
-        query = sql.select(_table).order_by(_table.c.asked, _table.c.owner)
+        """The reservations of this node whose process is there, in the order of asking."""
+        columns = [column for column in _table.columns if column.name != "node"]
+        query = sql.select(*columns).where(self._here).order_by(_table.c.asked, _table.c.owner)
         with reading(self._engine) as connection:
             found = [Reservation(**row._mapping) for row in connection.execute(query)]
         return [one for one in found if memory.started(one.pid) == one.started]

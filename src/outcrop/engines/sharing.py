@@ -1,4 +1,4 @@
-"""The memory of the machine, shared: engines and trainings on record, put before the decision of `budget.py`.
+"""The memory of a machine, shared: engines and trainings on record, put before the decision of `budget.py`.
 
 Whoever is to start asks here. A worker admits itself where there is room. The pool of `outcrop up` admits engines, and
 makes room by ending those that are idle.
@@ -18,6 +18,7 @@ from outcrop.engines.reservations import Reservation, Reservations
 from outcrop.engines.states import RUNNING, EngineState
 from outcrop.errors import Invalid
 from outcrop.machine import memory
+from outcrop.machine.nodes import ClusterStatus
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -36,8 +37,20 @@ class EngineUse(NamedTuple):
 class MemorySharing:
     """The budget with those who hold it."""
 
-    def __init__(self, engines: Engines, reservations: Reservations, clock: Clock, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        reservations: Reservations,
+        clock: Clock,
+        budget_bytes: int,
+        *,
+        has_engines: bool = True,
+        elsewhere: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`has_engines`: whether engines run on this machine. `elsewhere`: the memory of the largest other one."""
         self._engines = engines
+        self._has_engines = has_engines
+        self._elsewhere = elsewhere
         self.reservations = reservations
         self._clock = clock
         self.budget_bytes = budget_bytes
@@ -45,14 +58,21 @@ class MemorySharing:
     @classmethod
     def open(cls, store: Store, clock: Clock, settings: Settings) -> Self:
         engines = Engines(store, clock, settings)
-        return cls(engines, Reservations(store, clock), clock, budget.budget_of(settings))
+        return cls(
+            engines,
+            Reservations(store, clock, node=settings.node),
+            clock,
+            budget.budget_of(settings),
+            has_engines=not settings.node,
+            elsewhere=lambda: _of_the_cluster(settings),
+        )
 
     def decide(self, uses: Mapping[str, EngineUse] | None = None, provisioned: Collection[str] = ()) -> MemoryDecision:
         """Decide what is to be done with the memory now.
 
         Engines of which no use is told stay, and so do those of provisioned throughput.
         """
-        orders = [order for order in self._engines.orders() if order.is_here]
+        orders = [order for order in self._engines.orders() if order.is_here] if self._has_engines else []
         reservations = self.reservations.all()
         running = [order for order in orders if order.state in RUNNING]
         holders = [_engine(order, (uses or {}).get(order.name), provisioned) for order in running]
@@ -66,9 +86,9 @@ class MemorySharing:
         return any(one.missing_bytes > 0 for one in self.reservations.all())
 
     def most(self) -> int:
-        """Bytes that a training could be given at best now: as if every engine ended for it."""
+        """Bytes that a training could be given at best now, on the largest node, as if all engines ended."""
         held = sum(held_by(order) for order in self._engines.orders() if order.is_here and order.state in RUNNING)
-        return min(self.budget_bytes, memory.available() + held)
+        return max(self._elsewhere(), min(self.budget_bytes, memory.available() + held))
 
     @contextmanager
     def held(
@@ -106,6 +126,12 @@ class MemorySharing:
                 told = sentence
                 waits(sentence)
             time.sleep(_ASK_EVERY_S)
+
+
+def _of_the_cluster(settings: Settings) -> int:
+    """The memory of the largest node that gets trainings; 0 where there is no cluster."""
+    status = ClusterStatus.read(settings.home)
+    return 0 if status is None else status.most_memory_bytes
 
 
 def held_by(order: Order) -> int:

@@ -1,14 +1,19 @@
 """Leases of jobs: which worker works on which job. A lease is a row with a time limit: a worker that dies stops
 renewing, and the job is free.
 
+Every lease of a job has a number, higher than those before. A worker writes under the fence of its lease: once another
+has taken the job, nothing that the first one still does is written, however long it was paused.
+
 Free jobs are found by the index on kind and status: ended jobs cost nothing, however many there are, and the write lock
-is taken only when there is a job to be had. One machine only: the time limit trusts a single clock.
+is taken only when there is a job to be had. The time limit is told by the clocks of the machines that share a database;
+they may differ by some seconds. A lease that is taken too early costs work, and never a result.
 """
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,6 +24,8 @@ from sqlalchemy.engine import Connection, Engine
 from outcrop import logs
 from outcrop.jobs.kinds import JobKind
 from outcrop.jobs.queue_records import JOBS, QueueRecords, last_turns, note_turn
+from outcrop.jobs.running import LeaseLost
+from outcrop.store import fence
 from outcrop.store.database import UtcTime, alone, create_tables, microseconds, reading, writing
 from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
@@ -37,6 +44,7 @@ _table = sql.Table(
     sql.Column("until", UtcTime, nullable=False),
     sql.Column("attempts", sql.Integer, nullable=False),
     sql.Column("progress", sql.String, nullable=False),
+    sql.Column("number", sql.BigInteger),  # which leases of older programs do not have
 )
 
 
@@ -50,6 +58,8 @@ class Lease:
     owner: str
     attempts: int
     "How often it was taken up since it last came further; 1 at first."
+    number: int
+    "How often it was taken up in all; no two leases of a job have the same."
 
 
 class _FreeJob(NamedTuple):
@@ -63,10 +73,15 @@ class _FreeJob(NamedTuple):
     worker: str | None
     until: Any
     attempts: Any
+    number: Any
 
     @property
     def is_leased_soundly(self) -> bool:
         return self.worker is not None and type(self.until) is int and type(self.attempts) is int
+
+    @property
+    def next_number(self) -> int:
+        return self.number + 1 if type(self.number) is int else 1
 
 
 class Leases:
@@ -78,6 +93,7 @@ class Leases:
         self._points = store.points
         self._kinds = {kind.name: kind for kind in kinds}
         self._class = kinds[0].worker
+        fence.keep(store.engine)
         QueueRecords(store.engine)  # whose tables the look joins
         create_tables(store.engine, _schema)
         self._look = _look(kinds)
@@ -87,15 +103,29 @@ class Leases:
         self._busy_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).where(others), store.engine)
         "The same of a worker that holds some already."
 
-    def take(self, worker: str, *, now: datetime, holding: Collection[str] = ()) -> Lease | None:
+    def take(
+        self, worker: str, *, now: datetime, holding: Collection[str] = (), only: str | None = None
+    ) -> Lease | None:
         """The next job that nobody works on, or None.
 
         A job that was begun goes on before another begins. Then the more urgent comes first; of equal priority, the
         one whose owner has fewest running, or had a turn longest ago; then the oldest. A worker's own lease is its own
         again after a crash, but for jobs it is `holding`. A kind may say how many of it a worker holds at most.
+
+        `only`: the one job that comes into question.
         """
+        if only is not None:
+            return self._claim(only, worker, now, holding)
+        for job in self.waiting(worker, now=now, holding=holding):
+            lease = self._claim(job, worker, now, holding)
+            if lease is not None:
+                return lease
+        return None
+
+    def waiting(self, worker: str, *, now: datetime, holding: Collection[str] = ()) -> list[str]:
+        """The ARNs of the jobs that nobody works on, in the order in which the worker should take them."""
         if self._points.possible() and self._has_nothing(holding):
-            return None  # as a rule: by a plain read of SQLite's own, in some 20 µs
+            return []  # as a rule: by a plain read of SQLite's own, in some 20 µs
         with reading(self._engine) as connection:
             waiting = [_FreeJob._make(row) for row in connection.execute(self._look)]
             free = [job for job in waiting if _is_free(job, worker, now, holding)]
@@ -103,31 +133,64 @@ class Leases:
         running = Counter(job.owner or "" for job in waiting if job not in free)
         held = Counter(job.kind for job in waiting if job.job in holding)
         takeable = [job for job in free if held[job.kind] < (self._kinds[job.kind].most_at_once or len(waiting) + 1)]
-        for job in sorted(takeable, key=lambda job: _order(job, running, turns)):
-            lease = self._claim(job.job, worker, now, holding)
-            if lease is not None:
-                return lease
-        return None
+        return [job.job for job in sorted(takeable, key=lambda job: _order(job, running, turns))]
 
     def _has_nothing(self, holding: Collection[str]) -> bool:
         if not holding:
             return self._points.row(self.idle_look, ()) is None
         return self._points.row(self._busy_look, (json.dumps(list(holding)),)) is None
 
-    def renew(self, lease: Lease, *, now: datetime, progress: str) -> None:
-        """Hold the lease for another while; progress that differs from the last forgives the attempts so far."""
-        further = (_table.c.job == lease.job) & (_table.c.worker == lease.worker) & (_table.c.progress != progress)
-        with writing(self._engine) as connection:
+    def renew(self, lease: Lease, *, now: datetime, progress: str) -> bool:
+        """Hold the lease for another while; progress that differs from the last forgives the attempts so far.
+
+        False where another has the job by now.
+        """
+        with fence.unfenced(), writing(self._engine) as connection:
+            further = _held(lease) & (_table.c.progress != progress)
             connection.execute(sql.update(_table).where(further).values(progress=progress, attempts=0))
-            held = (_table.c.job == lease.job) & (_table.c.worker == lease.worker)
-            connection.execute(sql.update(_table).where(held).values(until=now + LEASE))
+            renewed = sql.update(_table).where(_held(lease)).values(until=now + LEASE)
+            return connection.execute(renewed).rowcount == 1
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether no other worker has taken the job up since."""
+        with reading(self._engine) as connection:
+            return connection.execute(sql.select(_table.c.job).where(_held(lease))).first() is not None
 
     def release(self, lease: Lease, *, now: datetime) -> None:
         """Give the job back, ended or not."""
+        with fence.unfenced(), writing(self._engine) as connection:
+            alone(connection, "leases")
+            connection.execute(sql.delete(_table).where(_held(lease)))
+            note_turn(connection, lease.owner, lease.kind.worker, now)
+
+    def give_up(self, worker: str, *, now: datetime) -> list[str]:
+        """Let the leases of a worker that is gone run out at once; returns the ARNs of their jobs.
+
+        Were it not gone, its fence would keep it from writing.
+        """
         with writing(self._engine) as connection:
             alone(connection, "leases")
-            connection.execute(sql.delete(_table).where(_table.c.job == lease.job, _table.c.worker == lease.worker))
-            note_turn(connection, lease.owner, lease.kind.worker, now)
+            found = connection.execute(sql.select(_table.c.job).where(_table.c.worker == worker)).scalars().all()
+            connection.execute(sql.update(_table).where(_table.c.worker == worker).values(until=now))
+        return list(found)
+
+    @contextmanager
+    def fenced(self, lease: Lease, *, whole_process: bool = False) -> Iterator[None]:
+        """A block in which nothing is written unless the lease is still held; else LeaseLost is raised.
+
+        `whole_process`: in no thread of the process, and not only in this one.
+        """
+
+        def check(connection: Connection) -> None:
+            if connection.engine is not self._engine:
+                return
+            # The row is locked until the commit: nobody takes the job in between. SQLite has one writer anyway.
+            held = sql.select(_table.c.job).where(_held(lease)).with_for_update(read=True)
+            if connection.execute(held).first() is None:
+                raise LeaseLost(f"{lease.job}: another worker has taken it up, since this one did not renew its lease.")
+
+        with fence.fenced_process(check) if whole_process else fence.fenced(check):
+            yield
 
     def _claim(self, job_arn: str, worker: str, now: datetime, holding: Collection[str]) -> Lease | None:
         """The lease of a job that was seen free, unless it ended or somebody was faster meanwhile."""
@@ -140,10 +203,16 @@ class Leases:
             if job.worker is not None and not job.is_leased_soundly:
                 logs.tell(_log, "damaged lease", level=logging.ERROR, job=job_arn)
             attempts = job.attempts + 1 if job.is_leased_soundly else 1
-            _write(connection, job_arn, worker=worker, until=now + LEASE, attempts=attempts)
+            number = job.next_number
+            _write(connection, job_arn, worker=worker, until=now + LEASE, attempts=attempts, number=number)
             note_turn(connection, job.owner or "", self._class, now)
         kind = self._kinds[job.kind]
-        return Lease(job=job_arn, kind=kind, worker=worker, owner=job.owner or "", attempts=attempts)
+        return Lease(job=job_arn, kind=kind, worker=worker, owner=job.owner or "", attempts=attempts, number=number)
+
+
+def _held(lease: Lease) -> sql.ColumnElement[bool]:
+    """The SQL condition for a lease that is still held."""
+    return (_table.c.job == lease.job) & (_table.c.worker == lease.worker) & (_table.c.number == lease.number)
 
 
 def _running(kinds: Sequence[JobKind[Any]]) -> sql.ColumnElement[bool]:
@@ -163,7 +232,7 @@ def _look(kinds: Sequence[JobKind[Any]]) -> sql.Select[Any]:
     created, until = (sql.type_coerce(column, sql.BigInteger) for column in (RESOURCES.c.created, _table.c.until))
     columns = (RESOURCES.c.arn, RESOURCES.c.kind, created, JOBS.c.owner, JOBS.c.priority, _table.c.worker, until)
     beside = RESOURCES.outerjoin(JOBS, JOBS.c.job == RESOURCES.c.arn).outerjoin(_table, _table.c.job == RESOURCES.c.arn)
-    return sql.select(*columns, _table.c.attempts).select_from(beside).where(_running(kinds))
+    return sql.select(*columns, _table.c.attempts, _table.c.number).select_from(beside).where(_running(kinds))
 
 
 def _is_free(job: _FreeJob, worker: str, now: datetime, holding: Collection[str]) -> bool:

@@ -38,6 +38,10 @@ class Interrupted(OutcropError):
     """The worker is to end, or lost a part of itself: the job goes on in the worker's successor."""
 
 
+class LeaseLost(Interrupted):
+    """Another worker has the job by now: nothing that this one does is written any more."""
+
+
 class JobFailed(OutcropError):
     """The job fails with this very message."""
 
@@ -52,12 +56,16 @@ class RunningJob:
         arn: str,
         *,
         attempt: int = 1,
+        number: int = 0,
         stop: threading.Event,
+        is_held: Callable[[], bool] = lambda: True,
         told: Callable[[str], None] = lambda _words: None,
         numbers: Numbers = lambda _arn, _numbers: None,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
-        """`stop` is set when the worker is to end; `told` hears of progress, `numbers` of what is measured.
+        """`stop` is set when the worker is to end; `is_held` is False once another worker has the job.
+
+        `told` hears of progress, `numbers` of what is measured.
 
         `hide` takes out of a failureMessage what no client need know.
         """
@@ -65,10 +73,13 @@ class RunningJob:
         self.kind = kind
         self.attempt = attempt
         "How often it was taken up since it last came further; 1 at first."
+        self.number = number
+        "The number of its lease; 0 where it has none."
         self.waits = False
         "Whether it does nothing but wait for its children."
         self._jobs = jobs
         self._stop = stop
+        self._is_held = is_held
         self._told = told
         self._numbers = numbers
         self._hide = hide
@@ -119,8 +130,8 @@ class RunningJob:
         self._jobs.fail_damaged(self.arn)
 
     def interrupted(self) -> bool:
-        """Whether the worker is to end."""
-        return self._stop.is_set()
+        """Whether the worker is to end, or another has the job."""
+        return self._stop.is_set() or not self._is_held()
 
     def is_stopping(self) -> bool:
         """Whether somebody asked the job to stop. The record is read at most twice a second, however often this is

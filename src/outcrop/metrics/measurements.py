@@ -34,6 +34,10 @@ class Measurements:
             of = series(self._namespace, metric, {self._dimension: thing}, unit=_unit(metric))
             self._points.add(of, value, resolution=self._resolution)
 
+    def forget_unwritten(self) -> None:
+        """Forget what was measured and not written yet, since it was no business of this process any more."""
+        self._points.forget_unwritten()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

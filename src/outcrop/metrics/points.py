@@ -160,6 +160,12 @@ class Points:
             self._forget_ended()
             return len(rows)
 
+    def forget_unwritten(self) -> None:
+        """Forget what was taken in and not written yet."""
+        with self._lock:
+            for each in self._intervals.values():
+                each.changed = False
+
     def _forget_ended(self) -> None:
         now = self._clock.now()
         with self._lock:

@@ -14,7 +14,7 @@ class Pulse:
     """A context in which the lease is kept; `report` tells how far the job has come.
 
     When the lease cannot be renewed any more, whatever is tried, `on_end` is told: the worker ends, and its successor
-    takes the job up.
+    takes the job up. `is_held` is False as soon as another worker was found to have it.
     """
 
     def __init__(self, clock: Clock, leases: Leases, lease: Lease, *, on_end: Callable[[], None]) -> None:
@@ -24,6 +24,7 @@ class Pulse:
         self._on_end = on_end
         self._loop = Loop("lease")
         self._progress = ""
+        self._lost = False
         self._ended = threading.Event()
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -33,6 +34,9 @@ class Pulse:
         if progress != self._progress:
             self._progress = progress
             self._news.set()
+
+    def is_held(self) -> bool:
+        return not self._lost
 
     def __enter__(self) -> "Pulse":
         self._thread.start()
@@ -49,9 +53,11 @@ class Pulse:
                 # Progress is written at once: a worker killed right after must not count as one that came no further.
                 self._news.wait(_RENEW_S)
                 self._news.clear()
-                # One worker of a class on a machine: nobody takes the job while the disk is full, and the next beat
-                # tries again.
+                # Where the disk is full, nobody can take the job either, and the next beat tries again.
                 with self._loop.turn():
-                    self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
+                    now = self._clock.now()
+                    self._lost = not self._leases.renew(self._lease, now=now, progress=self._progress)
+                if self._lost:
+                    return
         except LoopEnded:
             self._on_end()

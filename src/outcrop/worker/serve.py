@@ -24,7 +24,7 @@ from outcrop.loops import LoopEnded
 from outcrop.machine import openmp
 from outcrop.machine.processes import die_with_parent
 from outcrop.metrics import measurements
-from outcrop.worker.work import Worker
+from outcrop.worker.work import WorkEnd, Worker
 
 
 def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> int:
@@ -42,9 +42,11 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
     house = House.open(settings, SystemClock(), kinds=kinds)
     with measurements.of_jobs(house.points) as numbers:
-        worker = Worker(house, kinds_of.of_class(asked.worker_class, kinds), stop=stop, numbers=numbers)
+        mine = kinds_of.of_class(asked.worker_class, kinds)
+        worker = Worker(house, mine, stop=stop, numbers=numbers, name=asked.name, only=asked.job)
         if asked.worker_class is WorkerClass.HEAVY:
-            worker.run_one()
+            if worker.run_one() is WorkEnd.TAKEN_OVER:
+                numbers.forget_unwritten()
             return 0
         try:
             worker.run_many()
@@ -59,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--class", dest="worker_class", type=WorkerClass, default=WorkerClass.HEAVY)
+    parser.add_argument("--name", help="Of its leases; no two workers have the same.")
+    parser.add_argument("--job", help="The ARN of the only job that it takes.")
     return parser
 
 

@@ -8,10 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, Protocol
 
 from outcrop import logs
 from outcrop.clock import Clock
+from outcrop.jobs import lease_folders
 from outcrop.jobs.execution import execute
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.kinds import JobKind, WorkerClass
@@ -24,13 +26,25 @@ from outcrop.store.watch import ChangeWatch
 from outcrop.worker.pulse import Pulse
 
 NAMES = {WorkerClass.HEAVY: "worker-1", WorkerClass.LIGHT: "light-1"}
-"One worker of a class on a machine: after a crash its successor has the same name, and so takes its jobs up at once."
+"""One worker of a class under a supervisor: after a crash its successor has the same name, and so takes its jobs up at
+once. Workers of a cluster have other names."""
 MOST_AT_ONCE = 8
 "Jobs of a light worker at the same time, beside those that only wait for their children."
 _PAUSE_S = 0.2
 _LOOK_S = 5.0
 "So often an idle worker looks for jobs though nobody has written: a lease may have run out."
 _log = logging.getLogger("outcrop.worker")
+
+
+class WorkEnd(StrEnum):
+    """How the work on a job ended for its worker."""
+
+    DONE = "done"
+    "The job ended."
+    INTERRUPTED = "interrupted"
+    "The worker is to end, and its successor goes on."
+    TAKEN_OVER = "taken over"
+    "Another worker has the job."
 
 
 class WorkerRooms(Protocol):
@@ -56,10 +70,17 @@ class Worker:
         *,
         stop: threading.Event,
         numbers: Numbers = lambda _arn, _numbers: None,
+        name: str | None = None,
+        only: str | None = None,
     ) -> None:
-        """`stop` is set when the process is to end; `numbers` is told what the jobs measure."""
+        """`stop` is set when the process is to end; `numbers` is told what the jobs measure.
+
+        `name` is the one of its leases; None: that of the only worker of its class. `only`: the ARN of the one job that
+        it takes; it ends where that is not to be had.
+        """
         self._house = house
-        self._name = NAMES[kinds[0].worker]
+        self._name = name or NAMES[kinds[0].worker]
+        self._only = only
         self._stop = stop
         self._numbers = numbers
         self._leases = Leases(house.store, kinds)
@@ -70,14 +91,19 @@ class Worker:
         self._waiting: dict[str, bool] = {}
         "Whether each job that ran at the last turn only waited."
 
-    def run_one(self) -> None:
-        """The heavy worker: wait for one job and run it; a job broken off goes on in the next worker."""
+    def run_one(self) -> WorkEnd | None:
+        """The heavy worker: wait for one job and run it; a job broken off goes on in the next worker.
+
+        None where there was none.
+        """
         while not self._stop.is_set():
             lease = self._take() if self._may_find() else None
             if lease is not None:
-                self._run(lease, *self._prepared(lease))
-                return
+                return self._run(lease, *self._prepared(lease))
+            if self._only is not None:
+                break
             self._stop.wait(_PAUSE_S)
+        return None
 
     def _may_find(self) -> bool:
         """Whether there may be a job that was not there at the last look."""
@@ -118,7 +144,7 @@ class Worker:
             thread.start()
 
     def _take(self) -> Lease | None:
-        return self._leases.take(self._name, now=self._house.clock.now(), holding=self._threads.keys())
+        return self._leases.take(self._name, now=self._house.clock.now(), holding=self._threads.keys(), only=self._only)
 
     def _prepared(self, lease: Lease) -> tuple[Pulse, RunningJob]:
         pulse = Pulse(self._house.clock, self._leases, lease, on_end=self._stop.set)
@@ -127,7 +153,9 @@ class Worker:
             lease.kind,
             lease.job,
             attempt=lease.attempts,
+            number=lease.number,
             stop=self._stop,
+            is_held=pulse.is_held,
             told=pulse.report,
             numbers=self._numbers,
             hide=self._house.settings.hidden,
@@ -140,9 +168,16 @@ class Worker:
         with contained(_log, f"job {lease.job}"):
             self._run(lease, pulse, job)
 
-    def _run(self, lease: Lease, pulse: Pulse, job: RunningJob) -> None:
-        logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
-        with pulse:
+    def _run(self, lease: Lease, pulse: Pulse, job: RunningJob) -> WorkEnd:
+        logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts, lease=lease.number)
+        alone = lease.kind.worker is WorkerClass.HEAVY
+        with pulse, self._leases.fenced(lease, whole_process=alone):
             ended = execute(self._house, job)
         if ended:
             self._leases.release(lease, now=self._house.clock.now())
+            return WorkEnd.DONE
+        if self._leases.is_held(lease):
+            return WorkEnd.INTERRUPTED
+        logs.tell(_log, "job taken by another worker", level=logging.WARNING, job=lease.job, lease=lease.number)
+        lease_folders.remove(self._house.settings.runs, job.id, number=lease.number)
+        return WorkEnd.TAKEN_OVER

@@ -21,7 +21,7 @@ from outcrop.customization.output import artifacts, events, told_events
 from outcrop.customization.output.checkpoint_files import MANIFEST
 from outcrop.errors import Invalid, MachineTrouble, NotFound, Refusal
 from outcrop.house import House
-from outcrop.jobs import log_lines
+from outcrop.jobs import lease_folders, log_lines
 from outcrop.store.resources import Resource
 
 _MOST_STEPS = 10_000
@@ -100,7 +100,7 @@ def _job(call: OwnCall, action: str) -> Resource:
 @contextmanager
 def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
     """The events of a job: its own file while it runs, then the output's; empty where there is neither."""
-    own = house.settings.runs / job.arn.rsplit("/", 1)[-1] / events.FILE
+    own = lease_folders.newest(house.settings.runs, job.arn.rsplit("/", 1)[-1]) / events.FILE
     file: BinaryIO
     try:
         file = own.open("rb")

@@ -31,7 +31,7 @@ def told(house: House) -> dict[str, Any]:
 
     orders = [order for order in house.engines.orders() if order.is_here]
     engines = [usage.engine_told(order) for order in orders]
-    trainings = [usage.training_told(one) for one in house.sharing.reservations.all()]
+    trainings = usage.trainings(house)
     deployments = usage.examine(house, {order.name: order for order in orders})
     listed = rates_of(house.settings.home / FILE, _EVERY)
     return {
