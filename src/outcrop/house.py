@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.catalog.imported_models import ImportedModels
     from outcrop.data.data import Data
+    from outcrop.deployments.locked_models import LockedModels
     from outcrop.deployments.model_units import ModelUnits
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
@@ -342,7 +343,7 @@ class House:
             provided,
             rules_changed=self.access.note_change,
             envelopes=lambda: self.envelopes,
-            seals_all=self.settings.seal_buckets,
+            seals_all=self.settings.seal,
         )
 
     @room
@@ -457,7 +458,9 @@ class House:
         """Custom models on record, with their files."""
         from outcrop.catalog.custom_models import CustomModels
 
-        return CustomModels(self.store, self.clock, self.settings.models)
+        return CustomModels(
+            self.store, self.clock, self.settings.models, open_key=lambda wrapped: self.envelopes.open(wrapped)
+        )
 
     @room
     def imported_models(self) -> "ImportedModels":
@@ -499,7 +502,14 @@ class House:
         """Connections to engines."""
         from outcrop.engines.clients import Clients
 
-        return Clients(self.engines, self.environments, self.models, self.clock, damaged=self.deployments.fail_model)
+        return Clients(
+            self.engines,
+            self.environments,
+            self.models,
+            self.clock,
+            damaged=self.deployments.fail_model,
+            open_key=lambda wrapped: self.envelopes.open(wrapped),
+        )
 
     @room
     def environments(self) -> "EngineEnvironments":
@@ -536,7 +546,15 @@ class House:
             self.units,
             self.clock,
             also_used=self._used_by_jobs,
+            locked=self.locked_models,
         )
+
+    @room
+    def locked_models(self) -> "LockedModels":
+        """Sealed models whose keys may not be used now."""
+        from outcrop.deployments.locked_models import LockedModels
+
+        return LockedModels(self.store, self.envelopes, self.engines, self.clients, self.models)
 
     @room
     def endpoints(self) -> "Endpoints":
@@ -615,5 +633,6 @@ class House:
             self.imported_models,
             units=self.units,
             admission=self.admission,
+            check_key=lambda wrapped: self.envelopes.check(wrapped),
             patience_s=self.settings.patience.total_seconds(),
         )

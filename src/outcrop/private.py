@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT_KEY, ROOT_KEY_COMMAND = "OUTCROP_ROOT_KEY", "OUTCROP_ROOT_KEY_COMMAND"
 NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND = "OUTCROP_NEW_ROOT_KEY", "OUTCROP_NEW_ROOT_KEY_COMMAND"
 "Environment variables for processes that open the database, and for no others: see `machine/environment.py`."
+MODEL_KEYS = "OUTCROP_MODEL_KEYS"
+"The one for an engine of sealed weights, with their data keys; handed on to nobody."
 _OTHERS = 0o077
 _LONGEST_SOCKET_BYTES = 107
 "A Unix socket's path has 108 bytes, with the one that ends it."

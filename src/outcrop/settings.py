@@ -128,8 +128,8 @@ class Settings:
     "What these notices are signed with."
     alarm_command: str = ""
     "A command that gets notices of alarms on its standard input; empty: there is none."
-    seal_buckets: bool = False
-    "Whether objects are sealed by the installation's key where neither request nor bucket names another."
+    seal: bool = False
+    "Whether objects and models are sealed by the installation's key where nothing names another."
     batch_least_records: int = 0
     "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
@@ -253,7 +253,7 @@ def read(
         alarm_webhook=webhook,
         alarm_secret=secret,
         alarm_command=environment.get("OUTCROP_ALARM_COMMAND", "").strip(),
-        seal_buckets=_number(environment, "OUTCROP_SEAL_BUCKETS", 0, range(2)) == 1,
+        seal=_number(environment, "OUTCROP_SEAL", 0, range(2)) == 1,
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 

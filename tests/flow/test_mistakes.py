@@ -71,7 +71,7 @@ ROLE = "arn:aws:iam::123456789012:role/Nobody"
         ({"trainingDataConfig": {"s3Uri": "s3://data/absent.jsonl"}}, "Could not validate GetObject permissions to access Amazon S3 bucket: data at key absent.jsonl (The specified key does not exist.)"),
         ({"trainingDataConfig": {"s3Uri": "s3://nowhere/train.jsonl"}}, "Could not validate GetObject permissions to access Amazon S3 bucket: nowhere at key train.jsonl (The specified bucket does not exist)"),
         ({"outputDataConfig": {"s3Uri": "s3://nowhere/output"}}, "Could not validate PutObject permissions to access S3 bucket: nowhere at key output/.write_access_check_file.tmp (The specified bucket does not exist)"),
-        ({"customModelKmsKeyId": KEY}, "customModelKmsKeyId: encryption by a key of one's own is not built in Outcrop yet; models lie unencrypted in its home. Leave it out, and encrypt the disk."),
+        ({"customModelKmsKeyId": KEY}, f"customModelKmsKeyId: The KMS key of the model cannot be used: Key '{KEY}' does not exist (NotFoundException)."),
         ({"vpcConfig": {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}}, "vpcConfig: a network of one's own is not built in Outcrop yet; jobs run in the worker on this machine. Leave it out."),
         ({"trainingDataConfig": {"s3Uri": "s3://data"}}, "s3://data: names a bucket, not an object. Name one JSONL object, s3://bucket/key."),
     ],
@@ -82,12 +82,10 @@ def test_a_job_that_cannot_work_is_refused_at_creation(house: Running, changes: 
     assert refused.value.response["Error"] == {"Code": "ValidationException", "Message": message}
 
 
-def test_a_custom_model_under_a_key_of_ones_own_is_refused(house: Running) -> None:
-    with pytest.raises(
-        ClientError, match=r"modelKmsKeyArn: encryption by a key of one's own is not built in Outcrop yet"
-    ):
-        house.client("bedrock").create_custom_model(
-            modelName="kept", modelSourceConfig={"s3DataSource": {"s3Uri": "s3://data/kept"}}, modelKmsKeyArn=KEY
+def test_a_copy_of_a_model_under_a_key_of_ones_own_is_refused(house: Running) -> None:
+    with pytest.raises(ClientError, match=r"CreateModelCopyJob"):
+        house.client("bedrock").create_model_copy_job(
+            sourceModelArn="arn:aws:bedrock:us-east-1:123456789012:custom-model/a/b", targetModelName="b", modelKmsKeyId=KEY
         )
 
 

@@ -16,6 +16,8 @@ from outcrop.customization.kind import KIND
 from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
+from outcrop.keys import sealing
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.metrics import measurements
 from outcrop.settings import Settings
 from tests.support.homes import TINY, pairs
@@ -31,8 +33,9 @@ class Killed(BaseException):
 class JobHouse:
     """A home with a tiny base model, a bucket with data, and a worker's rooms."""
 
-    def __init__(self, home: Path, *, database_url: str = "") -> None:
-        self.settings = Settings(home=home, threads=1, database_url=database_url)
+    def __init__(self, home: Path, *, database_url: str = "", seal: bool = False) -> None:
+        """`seal`: everything is sealed by the installation's key, as by `outcrop up --seal`."""
+        self.settings = Settings(home=home, threads=1, database_url=database_url, seal=seal)
         self.context = self._open()
         self.role = self.context.access.installation.service_role_arn
         if not self.context.buckets.exists(BUCKET):
@@ -61,8 +64,10 @@ class JobHouse:
         pre_train: bool = False,
         data: str = "train.jsonl",
         validation: str = "validation.jsonl",
+        key: str = "",
     ) -> str:
-        """The ARN of a new job; `more` are hyperparameters, `data` and `validation` keys or prefixes."""
+        """The ARN of a new job; `more` are hyperparameters, `data` and `validation` keys or prefixes, `key` is a KMS key
+        that whoever asks may use."""
         params: dict[str, Any] = {
             "jobName": name,
             "customModelName": name,
@@ -76,6 +81,8 @@ class JobHouse:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/{validation}"}]}
         if pre_train:
             params["customizationType"] = "CONTINUED_PRE_TRAINING"
+        if key:
+            params["customModelKmsKeyId"] = key
         models, catalog = self.context.models, self.context.catalog
         return create_job.create(
             self.context,
@@ -85,13 +92,18 @@ class JobHouse:
             region=REGION,
             account=self.context.access.account,
             owner="arn:aws:iam::123456789012:user/somebody",
+            authorize_key=lambda _key, _context: None,
         )
 
-    def create_custom_model(self, name: str, uri: str, **more: Any) -> str:
-        """CreateCustomModel from `uri`."""
+    def create_custom_model(
+        self, name: str, uri: str, *, authorize_key: AuthorizeKey = sealing.nobody_may, **more: Any
+    ) -> str:
+        """CreateCustomModel from `uri`; `authorize_key` says which KMS keys whoever asks may use."""
         source = {"s3DataSource": {"s3Uri": uri}}
         params = {"modelName": name, "modelSourceConfig": source, "roleArn": self.role, **more}
-        return imported.create(self.context, params, region=REGION, account=self.context.access.account)
+        return imported.create(
+            self.context, params, region=REGION, account=self.context.access.account, authorize_key=authorize_key
+        )
 
     def work(
         self,

@@ -32,6 +32,10 @@ from outcrop.inference.client import Delta, EngineAway, GenerationRequest, Greed
 from outcrop.inference.request import TokenLogprob
 from outcrop.invocation import invoke
 from outcrop.invocation.exchange import uncounted
+from outcrop.keys.sealed_content import seal
+from outcrop.keys.sealed_folder import KEY_CONTEXT
+from outcrop.network import headers
+from outcrop.network.headers import sealed_header
 from outcrop.network.parity_file import FILE, ParityRecord, Sample, text
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
@@ -186,7 +190,8 @@ class MarkedEngine:
         with self._fleet.used(engine, model):
             return [GreedyAnswer([1] * num_tokens, [LOGPROB] * num_tokens) for _ in prompts]
 
-    async def load_adapter(self, name: str, path: Path) -> None:
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        assert bool(keys) == headers.is_sealed(path), "a sealed adapter comes with its keys, a plain one with none"
         engine = self._fleet.behind(self._socket)
         if name not in engine.adapters:
             engine.adapters[name] = (path / MARK).read_text()
@@ -266,8 +271,9 @@ class ServingHouse:
             idle=self.settings.idle,
         )
 
-    def custom_model(self, mark: str, *, own_network: bool = False) -> str:
-        """The ARN of a custom model whose weights say `mark`; one that says `bad…` fails its parity."""
+    def custom_model(self, mark: str, *, own_network: bool = False, key: str = "") -> str:
+        """The ARN of a custom model whose weights say `mark`; one that says `bad…` fails its parity. `key` is the ARN of
+        a KMS key that seals it."""
         model_arn = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:custom-model/{BASE}:0:2k/{mark:x<12}"
         folder = self.house.models.folder(model_arn)
         folder.mkdir(parents=True)
@@ -278,12 +284,19 @@ class ServingHouse:
                 shutil.copy(file, folder)
         else:
             (folder / "adapter_config.json").write_text("{}")
-        document = {
+        document: dict[str, Any] = {
             "baseId": BASE,
             "foundationModelArn": FOUNDATION,
             "baseModelArn": FOUNDATION,
             "promptFormat": "text",
         }
+        if key:
+            made = self.house.envelopes.make(key, {KEY_CONTEXT: model_arn})
+            document["seal"] = made.wrapped.document()
+            sealed = folder / ("model.safetensors" if own_network else "adapter_model.safetensors")
+            sealed.write_bytes(seal(b"weights", made))
+            header = b'{"w": {"dtype": "U8", "shape": [7], "data_offsets": [0, 7]}}'
+            sealed_header(sealed).write_bytes(len(header).to_bytes(8, "little") + header)
         self.house.models.add(
             model_arn=model_arn, name=mark, region=REGION, created=self.clock.now(), document=document
         )

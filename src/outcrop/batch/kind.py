@@ -1,10 +1,10 @@
 """The kind of job that invokes a model with every record: the worker it needs, and what runs it."""
 
-import shutil
 from typing import TYPE_CHECKING
 
 from outcrop.batch.states import LIFECYCLE, BatchStatus
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.machine.memory_folder import remove_run_folder
 
 if TYPE_CHECKING:
     from outcrop.batch.rooms import BatchRooms
@@ -23,7 +23,7 @@ def _run(house: "BatchRooms", job: "RunningJob") -> None:
 
 
 def _tidy(house: "BatchRooms", job_arn: str) -> None:
-    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    remove_run_folder(house.settings.home, house.settings.runs, job_arn.rsplit("/", 1)[-1])
 
 
 KIND: "JobKind[BatchRooms]" = JobKind(

@@ -16,9 +16,11 @@ from outcrop.batch.states import BatchStatus
 from outcrop.batch.work import BatchExpired, BatchWork
 from outcrop.errors import Conflict, Invalid, Refusal
 from outcrop.invocation.background.models import check_may_invoke
+from outcrop.invocation.background.models import seal_of
 from outcrop.jobs.full_disk import is_full
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import RunningJob, StopRequested
+from outcrop.machine.memory_folder import run_folder
 from outcrop.metrics.series import Unit, series
 from outcrop.store.damage import understood
 
@@ -48,7 +50,9 @@ class _Batch:
             output = document["outputDataConfig"]["s3OutputDataConfig"]
             self._output: str = output["s3Uri"]
             self._sealed_by: str = output.get("s3EncryptionKeyId", "")
-        self._run = RunFolder(house.settings.runs / job.id)
+        settings = house.settings
+        sealed = bool(self._sealed_by) or settings.seal or seal_of(house, self._model) is not None
+        self._run = RunFolder(run_folder(settings.home, settings.runs, job.id, in_memory=sealed))
         self._counts = BatchCounts(total=0)
         self._noted_at = 0.0
         self._told_tokens = (0, 0)

@@ -12,6 +12,10 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_model_states import KIND, ModelStatus
 from outcrop.clock import Clock
 from outcrop.errors import Invalid, ModelDamaged, NotFound
+from outcrop.keys.sealed_content import OpenKey
+from outcrop.keys.sealed_folder import PLAIN, OpenedKeys, no_keys
+from outcrop.keys.sealed_records import key_told
+from outcrop.network import headers
 from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
@@ -21,7 +25,9 @@ from outcrop.tokens.prompt_format import PromptFormat
 class CustomModels:
     """The custom models of an installation."""
 
-    def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
+    def __init__(self, store: Store, clock: Clock, folder: Path, *, open_key: OpenKey = no_keys) -> None:
+        """`open_key` opens the data keys of sealed models."""
+        self._open_key = open_key
         self._resources = store.resources
         self._clock = clock
         self._folder = folder
@@ -30,6 +36,15 @@ class CustomModels:
     def folder(self, model_arn: str) -> Path:
         """Where the files of a custom model lie, or will."""
         return self._folder / model_arn.rsplit("/", 1)[-1]
+
+    def keys(self, model_arn: str) -> OpenedKeys:
+        """The keys of a custom model's files; none for one that is not sealed. Raises Invalid while its KMS key may not
+        be used."""
+        folder = self.folder(model_arn)
+        if not headers.is_sealed(folder):
+            return PLAIN
+        with key_told():
+            return OpenedKeys.of([folder], self._open_key)
 
     def network_below(self, base: BaseModel, model_arn: str) -> BaseModel:
         """`base` with the network that a custom model runs on: its own, where it has one. Raises ModelDamaged."""

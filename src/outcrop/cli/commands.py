@@ -96,8 +96,8 @@ def up(
     tls_ca: Annotated[
         Path | None, Parameter(name="--tls-ca", help="The authority of that certificate, where clients do not know it.")
     ] = None,
-    seal_buckets: Annotated[
-        bool, Parameter(name="--seal-buckets", negative="", help="Seal objects for which nobody names another key.")
+    seal: Annotated[
+        bool, Parameter(name="--seal", negative="", help="Seal objects and models for which nobody names another key.")
     ] = False,
     cluster: Annotated[
         str | None, Parameter(name="--cluster", help="Run trainings on a Ray cluster: auto, or its head's address.")
@@ -107,8 +107,8 @@ def up(
     settings = with_tls(
         settings_of.read(home=home, host=host, port=port), own=tls, cert=tls_cert, key=tls_key, ca=tls_ca
     )
-    if seal_buckets:
-        settings = replace(settings, seal_buckets=True)
+    if seal:
+        settings = replace(settings, seal=True)
     if cluster is not None:
         settings = replace(settings, cluster=settings_of.checked_cluster("--cluster", cluster))
     with_console = console and settings.console

@@ -11,9 +11,11 @@ custom_model.json                                 name, ARN, base model, and the
 """
 
 import json
+import secrets
 import shutil
 import stat
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from outcrop.clock import SystemClock
 from outcrop.customization.output import lineage
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
+from outcrop.keys.sealed_folder import open_folder
+from outcrop.keys.sealed_records import key_arn_of, sealed_by
+from outcrop.machine import memory_folder
 from outcrop.network.adapters.method import OWN_BASE
 from outcrop.network.gguf.exporting import write_gguf
 from outcrop.network.gguf.header import package
@@ -55,11 +60,28 @@ def export_model(settings: Settings, identifier: str, place: str, options: Expor
         base = models.network_below(house.catalog.usable(model.document["baseId"]), model.arn)
         adapter = models.adapter(model.arn)
         folder = models.folder(model.arn)
-    if place.startswith("s3://"):
-        return _to_bucket(settings, model, base, folder, adapter, place, options)
-    if "://" in place:
+        keys = models.keys(model.arn)
+    if "://" in place and not place.startswith("s3://"):
         raise Invalid(f"{place}: neither a folder nor s3://bucket/prefix.")
-    return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), options)
+
+    def export_from(base: BaseModel, folder: Path, adapter: Path | None, beside: Path) -> str:
+        if place.startswith("s3://"):
+            return _to_bucket(settings, model, base, folder, adapter, place, options, beside)
+        return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), options)
+
+    if not keys.opened:
+        return export_from(base, folder, adapter, settings.home)
+    # Who exports a sealed model wants it in clear, there; on its way it is in memory alone.
+    name = f"export-{secrets.token_hex(8)}"
+    memory = memory_folder.memory_folder(settings.home, name)
+    try:
+        opened = memory / folder.name
+        open_folder(folder, opened, keys)
+        if base.folder is not None and base.folder.is_relative_to(folder):
+            base = replace(base, folder=opened / base.folder.relative_to(folder))
+        return export_from(base, opened, None if adapter is None else opened, memory)
+    finally:
+        memory_folder.remove_memory_folder(settings.home, name)
 
 
 def find_model(store: Store, identifier: str, region: str | None) -> Resource:
@@ -111,19 +133,23 @@ def _to_bucket(
     adapter: Path | None,
     uri: str,
     options: ExportOptions,
+    beside: Path,
 ) -> str:
-    """Through the API; the description comes last, so that where it is, all is."""
+    """Through the API, by way of a folder in `beside`; the description comes last, so that where it is, all is."""
     bucket, key = parse_s3_uri(uri)
     prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
     s3 = export.client(running(settings.home), "s3", model.region)
     if s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]:
         raise Invalid(f"{uri}: there are objects already, and nothing is overwritten. Name a new prefix.")
-    with tempfile.TemporaryDirectory(prefix=".export.", dir=settings.home) as beside:
-        making = Path(beside) / "model"
+    key_arn = key_arn_of(model.document)
+    sealing = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {"ServerSideEncryption": "AES256"}
+    with tempfile.TemporaryDirectory(prefix=".export.", dir=beside) as place:
+        making = Path(place) / "model"
         kind, told = _write(making, model, base, folder, adapter, options)
         files = [path for path in sorted(making.rglob("*")) if path.is_file()]
         for path in sorted(files, key=lambda path: path.name == DESCRIPTION):
-            s3.upload_file(str(path), bucket, prefix + path.relative_to(making).as_posix())
+            key = prefix + path.relative_to(making).as_posix()
+            s3.upload_file(str(path), bucket, key, ExtraArgs=sealing if sealed_by(model.document) else None)
     return f"{kind} is in s3://{bucket}/{prefix}.{told}"
 
 

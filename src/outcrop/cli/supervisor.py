@@ -111,6 +111,7 @@ class Supervisor:
             house.environments,
             memory_bytes=self._memory_bytes,
             fork_server=preloading.socket_for(self._settings, "engine"),
+            open_key=lambda wrapped: house.envelopes.open(wrapped),
         )
         self._measurements = measurements.of_engines(house.points)
         self._pool = _open_pool(house, self._launcher, self._measurements)
@@ -252,7 +253,7 @@ class Supervisor:
             environment={
                 **(preloading.training_environment() if heavy else {}),
                 **({} if name == _CONSOLE else root_key.variables(settings)),  # the console opens no database
-                **({"OUTCROP_SEAL_BUCKETS": "1"} if settings.seal_buckets else {}),
+                **({"OUTCROP_SEAL": "1"} if settings.seal else {}),
                 **settings.tls_variables,
             },
             fork_server=preloading.socket_for(settings, "worker") if heavy else None,

@@ -21,6 +21,7 @@ from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.jobs.running import RunningJob
 from outcrop.json_files import MOST_BYTES, FileProblem, JsonText, Members, content, optional, read, read_bytes
+from outcrop.keys.sealed_folder import FolderSeal, seal_folder
 from outcrop.network import facts, headers, parity_file, shape_check, vocabulary
 from outcrop.network.adapters.method import CONFIG_FILE, WEIGHTS_FILE, LoRA, has_adapter, read_adapter
 from outcrop.probe import launch
@@ -67,15 +68,19 @@ def look_at(folder: Path, catalog: Catalog, *, base: str | None = None) -> Adopt
     return found
 
 
-def put_in_place(adopted: Adopted, place: Path, *, told: Callable[[str], None]) -> None:
-    """Copy the model's files to where custom models lie, with what its engine is held against.
+def put_in_place(
+    adopted: Adopted, place: Path, *, told: Callable[[str], None], seal: FolderSeal | None = None
+) -> None:
+    """Copy the model's files to where custom models lie, with what its engine is held against; sealed by `seal`.
 
     They appear whole, or not at all.
     Raises Invalid, MachineTrouble, OSError.
     """
-    making = place.with_name(f".importing-{place.name}")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
+    sealed = place.with_name(f".importing-{place.name}")
+    making = sealed if seal is None else seal.scratch / sealed.name
+    for each in {sealed, making}:
+        shutil.rmtree(each, ignore_errors=True)
+        each.mkdir(parents=True)
     try:
         told("copying the model")
         for name in _TAKEN if adopted.is_adapter else _files(adopted.folder):
@@ -92,10 +97,13 @@ def put_in_place(adopted: Adopted, place: Path, *, told: Callable[[str], None]) 
             context=base.context_length,
             prompt_format=adopted.prompt_format.value,
         )
+        if seal is not None:
+            seal_folder(making, sealed, seal.data_key)
         shutil.rmtree(place, ignore_errors=True)
-        making.rename(place)
+        sealed.rename(place)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        for each in (sealed, making):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def with_tried_base(adopted: Adopted, catalog: Catalog) -> Adopted:

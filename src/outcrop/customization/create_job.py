@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
+from outcrop.keys import sealing
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
@@ -17,15 +18,18 @@ from outcrop.customization.choices import hyperparameters, initialize, search_sp
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.data.data import RoleData
 from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid
+from outcrop.keys.sealed_records import key_arn_of
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
 from outcrop.store.resources import Resource
 from outcrop.store.tags import check_number, tags_of
 
 _MAX_VALIDATORS = 10
+_KEY = "customModelKmsKeyId"
 
 
 def create(
@@ -37,12 +41,13 @@ def create(
     region: str,
     account: str,
     owner: str,
+    authorize_key: AuthorizeKey = sealing.nobody_may,
 ) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
     `base` and `parent` are what `baseModelIdentifier` was found to name: a foundation model, or a custom model's row.
-    `owner` is the user or role that asks, with whom others take turns. The same clientRequestToken gets the first ARN
-    again. Raises Invalid.
+    `owner` is the user or role that asks, with whom others take turns; `authorize_key` knows which KMS keys it may use.
+    The same clientRequestToken gets the first ARN again. Raises Invalid, Denied.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:CreateModelCustomizationJob"
     before = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
@@ -53,7 +58,7 @@ def create(
     identifier = params["baseModelIdentifier"]
     start = base_of.resolve(house.catalog, house.models, identifier=identifier, base=base, parent=parent)
     job_arn = arn.bedrock(region, account, f"{KIND.name}/{start.base.full_id}/{arn.new_id()}")
-    document = _document(house, params, start, job_arn=job_arn, region=region)
+    document = _document(house, params, start, job_arn=job_arn, region=region, authorize_key=authorize_key)
     check_number(document["modelArn"], model_tags)
 
     def add() -> dict[str, Any]:
@@ -67,11 +72,30 @@ def create(
 
 
 def _document(
-    house: Rooms, params: Mapping[str, Any], start: base_of.Start, *, job_arn: str, region: str
+    house: Rooms,
+    params: Mapping[str, Any],
+    start: base_of.Start,
+    *,
+    job_arn: str,
+    region: str,
+    authorize_key: AuthorizeKey,
 ) -> dict[str, Any]:
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
-    _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
+    model_arn = custom_models.new_arn(region, house.access.account, start.base)
+    seal = sealing.choose(
+        house,
+        params.get(_KEY, ""),
+        member=_KEY,
+        parent=start.parent,
+        model_arn=model_arn,
+        region=region,
+        authorize=authorize_key,
+    )
+    if seal:
+        initialize.check_sealed(values)
+    kms_key_id = key_arn_of(seal) or ""
+    _check_data(house.data.under(params["roleArn"], source_arn=job_arn, kms_key_id=kms_key_id), params)
     _check_training(start, values, customization, house.sharing)
     _check_search(start, values, params)
     kept = (
@@ -90,7 +114,8 @@ def _document(
         "baseId": start.base.id,
         "baseModelArn": arn.foundation_model(region, start.base.full_id),
         "parentArn": start.parent.arn if start.parent else None,
-        "modelArn": custom_models.new_arn(region, house.access.account, start.base),
+        "modelArn": model_arn,
+        **seal,
     }
 
 

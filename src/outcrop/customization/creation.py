@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
+from outcrop.keys import sealing
 from outcrop.catalog import model_files
 from outcrop.catalog.custom_model_states import ModelStatus
 from outcrop.customization import adopted
@@ -51,9 +52,11 @@ def make(house: Rooms, job: RunningJob) -> None:
         job.report(words)
 
     data = house.data.under(document["roleArn"], source_arn=record.arn)
-    fetched = model_fetching.fetch_model(data, document["source"], house.settings.runs / job.id / "model", told=told)
-    found = adopted.look_at(fetched, house.catalog)
-    found = adopted.with_tried_base(found, house.catalog)
-    with adopted.memory_for(house.sharing, found, job):
-        adopted.put_in_place(found, house.models.folder(record.arn), told=told)
+    with sealing.made_in_memory(house, document, record.arn) as seal:
+        place = (house.settings.runs / job.id if seal is None else seal.scratch) / "model"
+        fetched = model_fetching.fetch_model(data, document["source"], place, told=told)
+        found = adopted.look_at(fetched, house.catalog)
+        found = adopted.with_tried_base(found, house.catalog)
+        with adopted.memory_for(house.sharing, found, job):
+            adopted.put_in_place(found, house.models.folder(record.arn), told=told, seal=seal)
     job.end(ModelStatus.ACTIVE, **found.document(record.region, source=document["source"]))

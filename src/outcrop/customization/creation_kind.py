@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from outcrop.catalog import custom_model_states
 from outcrop.catalog.custom_model_states import LIFECYCLE, ModelStatus
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.machine.memory_folder import remove_run_folder
 
 if TYPE_CHECKING:
     from outcrop.customization.rooms import Rooms
@@ -20,7 +21,8 @@ def _run(house: "Rooms", job: "RunningJob") -> None:
 
 def _tidy(house: "Rooms", model_arn: str) -> None:
     """Remove what was fetched, and the files of a model whose making failed."""
-    shutil.rmtree(house.settings.runs / model_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    model_id = model_arn.rsplit("/", 1)[-1]
+    remove_run_folder(house.settings.home, house.settings.runs, model_id)
     row = house.store.resources.row(model_arn)
     if row is None or row.status == ModelStatus.FAILED:
         shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)

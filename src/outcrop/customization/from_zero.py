@@ -38,7 +38,7 @@ def with_own_network(work: Work) -> Work:
     asked = initialize.random_start(values)
     if asked is None:
         return work
-    folder = work.run_dir / _FOLDER
+    folder = work.data_dir / _FOLDER
     if not folder.is_dir():
         work.journal.report("making a network")
         _make(work, asked, folder, seed=int(values.get("outcrop.seed", "0")))

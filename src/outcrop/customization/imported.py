@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn
+from outcrop.keys import sealing
 from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import creation, creation_kind
@@ -19,23 +20,37 @@ from outcrop.customization.names import check_model_name
 from outcrop.customization.output import checkpoint_files, checkpoints
 from outcrop.customization.output.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.rooms import Rooms
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.data.data import RoleData
 from outcrop.data.model_archive import ENDINGS
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.json_files import FileProblem
+from outcrop.keys.sealed_folder import FolderSeal, seal_folder
+from outcrop.keys.sealed_records import SEAL
 from outcrop.network import facts
 from outcrop.probe import launch
 from outcrop.store.idempotency import digest_of
+from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
 IMPORTED = "IMPORTED"
 _MAKING = ".importing-"
+_KEY = "modelKmsKeyArn"
 
 
-def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str, owner: str = "") -> str:
-    """Copy the files, then write the model's row; returns its ARN. `owner` is the user or role that asks.
+def create(
+    house: Rooms,
+    params: Mapping[str, Any],
+    *,
+    region: str,
+    account: str,
+    owner: str = "",
+    authorize_key: AuthorizeKey = sealing.nobody_may,
+) -> str:
+    """Copy the files, then write the model's row; returns its ARN. `owner` is the user or role that asks, and
+    `authorize_key` knows which KMS keys it may use.
 
-    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    The same clientRequestToken gets the first ARN again. Raises Invalid, Denied.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:CreateCustomModel"
 
@@ -56,8 +71,19 @@ def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str
     tags = tags_of("modelTags", params.get("modelTags", []))
     model_arn = arn.bedrock(region, account, f"{custom_model_states.KIND}/imported/{arn.new_id()}")
     data, uri = _source(house, params, model_arn)
-    if not _is_checkpoint(data, uri):
-        artifacts = creation.document_of(house, params, data, uri, model_arn=model_arn)
+    is_checkpoint = _is_checkpoint(data, uri)
+    manifest = _manifest(data, uri) if is_checkpoint else {}
+    seal = sealing.choose(
+        house,
+        params.get(_KEY, ""),
+        member=_KEY,
+        parent=_origin(house, manifest),
+        model_arn=model_arn,
+        region=region,
+        authorize=authorize_key,
+    )
+    if not is_checkpoint:
+        artifacts = creation.document_of(house, params, data, uri, model_arn=model_arn) | seal
 
         def begin() -> dict[str, Any]:
             check_model_name(house, params["modelName"], region)
@@ -69,9 +95,9 @@ def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str
             return {"modelArn": model_arn}
 
         return str(house.store.idempotency.once(scope, token, params, begin)["modelArn"])
-    manifest = _manifest(data, uri)
     base = house.catalog.usable(manifest["base_id"])
-    _take(data, uri, manifest, base, house.models.folder(model_arn))
+    with sealing.made_in_memory(house, seal, model_arn) as sealed:
+        _take(data, uri, manifest, base, house.models.folder(model_arn), sealed)
     _check_network(house, base, model_arn)
     foundation = arn.foundation_model(region, base.full_id)
     document = {
@@ -82,6 +108,7 @@ def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str
         "promptFormat": manifest["prompt_format"],
         "promptDay": manifest.get("prompt_day"),
         "source": uri,
+        **seal,
     }
 
     def add() -> dict[str, Any]:
@@ -164,15 +191,31 @@ def _manifest(data: RoleData, uri: str) -> dict[str, Any]:
         ) from problem
 
 
-def _take(data: RoleData, uri: str, manifest: Mapping[str, Any], base: BaseModel, folder: Path) -> None:
+def _origin(house: Rooms, manifest: Mapping[str, Any]) -> Resource | None:
+    """The job that wrote a checkpoint, or the model that it began with, where they are on record and sealed."""
+    rows = [house.store.resources.get(named) for member in ("job", "parent") if (named := manifest.get(member))]
+    return next((row for row in rows if row is not None and SEAL in row.document), None)
+
+
+def _take(
+    data: RoleData,
+    uri: str,
+    manifest: Mapping[str, Any],
+    base: BaseModel,
+    folder: Path,
+    seal: FolderSeal | None,
+) -> None:
     """All files, each of the right shape, or none: whatever is left by a crash has no row. Raises Invalid."""
     making = folder.with_name(f"{_MAKING}{folder.name}")
     digests = manifest["files"]
+    taken = making if seal is None else seal.scratch / making.name
     try:
-        making.mkdir(parents=True)
+        taken.mkdir(parents=True)
         for name, digest in digests.items():
-            _copy(data, f"{uri}/{name}", making / name, digest)
-        checkpoint_files.check(making, digests, base, manifest["prompt_format"])
+            _copy(data, f"{uri}/{name}", taken / name, digest)
+        checkpoint_files.check(taken, digests, base, manifest["prompt_format"])
+        if seal is not None:
+            seal_folder(taken, making, seal.data_key)
         making.rename(folder)
     except OSError as error:
         raise MachineTrouble(

@@ -9,6 +9,7 @@ from outcrop.customization.output import model_folder
 from outcrop.customization.states import JobStatus
 from outcrop.customization.verdict import Verdict
 from outcrop.customization.work import Work
+from outcrop.keys.sealed_records import SEAL
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
@@ -48,6 +49,7 @@ def register(
         "baseModelArn": parent.arn if parent else foundation,
         "foundationModelArn": foundation,
         **kept(spoken),
+        **({SEAL: document[SEAL]} if SEAL in document else {}),
     }
     with house.store.transaction():
         model_folder.put_in_place(task.output_dir, house.models.folder(document["modelArn"]))

@@ -10,6 +10,7 @@ from outcrop.clock import Clock
 from outcrop.data.data import Data
 from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
+from outcrop.keys.envelopes import Envelopes
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -40,6 +41,9 @@ class Rooms(Protocol):
 
     @property
     def models(self) -> CustomModels: ...
+
+    @property
+    def envelopes(self) -> Envelopes: ...
 
     @property
     def sharing(self) -> MemorySharing: ...

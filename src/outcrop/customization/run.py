@@ -84,6 +84,7 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
         prompt_format=validated.learned,
         run_dir=work.run_dir / "checkpoints",
         output_dir=work.output_dir,
+        seal=work.seal,
         notes=work.notes,
     )
 
@@ -138,8 +139,7 @@ def _leave_a_model(work: Work, reporter: JobReporter, result: TrainingResult, va
         **found.members,
     )
     document = lineage.of_job(work, task, result, found, validated)
-    lineage.write(task.output_dir, document, validated.known, set_aside=reporter.set_aside)
-    lineage.publish(task.output_dir, work.artifacts)
+    lineage.leave(task, document, validated.known, work.artifacts, set_aside=reporter.set_aside)
     register(work, task, result, found, spoken=validated.spoken, searched=reporter.searched)
 
 

@@ -6,6 +6,7 @@ from outcrop.customization import memory
 from outcrop.customization.base import Start
 from outcrop.customization.choices import hyperparameters, initialize
 from outcrop.customization.rooms import Rooms
+from outcrop.keys.sealed_folder import PLAIN, FolderSeal
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.task import TrainingTask
@@ -21,12 +22,13 @@ def task_of(
     prompt_format: PromptFormat,
     run_dir: Path,
     output_dir: Path,
+    seal: FolderSeal | None = None,
     notes: tuple[str, ...] = (),
 ) -> TrainingTask:
     """`files` are the training data and the validators, `encoded` what these were encoded to.
 
-    `run_dir` is where checkpoints may lie, and `output_dir` where the model is made. `notes` tell what the network
-    begins with.
+    `run_dir` is where checkpoints may lie, and `output_dir` where the model is made; `seal` seals both. `notes` tell
+    what the network begins with.
     """
     document, base = job.document, start.base
     assert base.folder is not None
@@ -52,5 +54,7 @@ def task_of(
         way=base.way,
         context_length=base.told_context,
         begins_at_random=at_random is not None,
+        seal=seal,
+        keys=house.models.keys(start.parent.arn) if start.parent is not None else PLAIN,
         notes=(*notes, *resolved.notes),
     )

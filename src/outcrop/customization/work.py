@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import logs
+from outcrop.keys import sealing
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base
 from outcrop.customization.base import Start
@@ -14,7 +15,6 @@ from outcrop.customization.checked_data import CheckedData, CheckedDatasets, che
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events, model_folder
 from outcrop.customization.output.artifacts import Artifacts
-from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
@@ -25,6 +25,9 @@ from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs import lease_folders
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
+from outcrop.keys.sealed_folder import FolderSeal
+from outcrop.keys.sealed_records import key_arn_of
+from outcrop.machine.memory_folder import memory_folder, remove_memory_folder
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -48,6 +51,8 @@ class Work:
     output_dir: Path
     "Where the model is made; it is put in its place with its row."
     journal: Journal
+    seal: FolderSeal | None = None
+    "What seals all that the job leaves on the disk, and where it works in memory; None: nothing is sealed."
     notes: tuple[str, ...] = ()
     "What the job's own network is, where it begins at random."
 
@@ -56,10 +61,16 @@ class Work:
         """Raises Invalid when what the job starts from is gone, LeaseLost when another worker has the job."""
         record = job.record
         document = record.document
-        data = house.data.under(document["roleArn"], source_arn=record.arn)
+        data_key = sealing.opened(house, document)
+        sealed_by = key_arn_of(document) or ""
+        data = house.data.under(document["roleArn"], source_arn=record.arn, kms_key_id=sealed_by)
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = lease_folders.take_up(house.settings.runs, job.id, job.number)
+        seal = None
+        if data_key is not None:
+            remove_memory_folder(house.settings.home, job.id, but=run_dir.name)
+            seal = FolderSeal(data_key=data_key, scratch=memory_folder(house.settings.home, run_dir.name))
         return cls(
             house=house,
             job=job,
@@ -69,9 +80,10 @@ class Work:
             artifacts=artifacts,
             run_dir=run_dir,
             output_dir=model_folder.take_up(house.models.folder(document["modelArn"]), number=job.number),
+            seal=seal,
             journal=Journal(
                 artifacts,
-                Events(run_dir / events.FILE, house.clock),
+                events.of_run(run_dir, house.clock, data_key=data_key),
                 job.report,
                 tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
             ),
@@ -85,6 +97,11 @@ class Work:
     @property
     def customization(self) -> Customization:
         return Customization(self.record.document["customizationType"])
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the data lies while it is worked on: in memory, where nothing may lie on the disk in clear."""
+        return self.run_dir if self.seal is None else self.seal.scratch
 
     @property
     def folder(self) -> Path:
@@ -134,7 +151,7 @@ def validate(work: Work) -> Validated:
         values, tokenizer, parent=work.start.parent, customization=work.customization, day=work.record.created
     )
     files = fetch(work)
-    folder = work.run_dir / "encoded"
+    folder = work.data_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
     with RecordFile(folder / "known") as known:
@@ -155,10 +172,12 @@ def validate(work: Work) -> Validated:
     about = checked_for(
         given, sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned
     )
-    checked = CheckedData(checked=work.house.clock.now(), by=work.job.arn, checked_for=about, report=report)
-    CheckedDatasets(work.house.settings).keep(checked)
+    if work.seal is None:
+        checked = CheckedData(checked=work.house.clock.now(), by=work.job.arn, checked_for=about, report=report)
+        CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
-        raise Invalid(_told(report, uri))
+        # What is wrong with a record may quote it, and the job's record is not sealed.
+        raise Invalid(_told(report, uri) if work.seal is None else f"{report.num_problems} problems. The report: {uri}")
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
     return Validated(
@@ -183,7 +202,7 @@ def fetch(work: Work) -> list[Path]:
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
+        place = work.data_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
         if not place.exists():
             if uri.endswith("/"):
                 work.data.fetch_all(uri, place)

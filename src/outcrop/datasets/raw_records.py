@@ -129,7 +129,8 @@ def _of_columns(path: Path, held: Form, packed: str, opened: ExitStack, choose: 
 
 def _unpacked(path: Path) -> IO[bytes]:
     """A file without a name on disk: tables are read from several places at once."""
-    whole = tempfile.TemporaryFile()  # noqa: SIM115 (closed by whoever reads it)
+    # Beside the packed one: what lies in memory alone is unpacked there.
+    whole = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 (closed by whoever reads it)
     try:
         with open_plain(path) as packed:
             shutil.copyfileobj(packed, whole)

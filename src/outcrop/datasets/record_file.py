@@ -14,7 +14,7 @@ format for other programs.
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
@@ -93,12 +93,14 @@ class RecordFile:
         self._file.write(then)
 
 
-def read_known(path: Path, *, part: int | None = None) -> Iterator[KnownRecord]:
+def read_known(
+    path: Path, *, part: int | None = None, open_file: Callable[[Path], BinaryIO] = lambda path: path.open("rb")
+) -> Iterator[KnownRecord]:
     """The records of a file in their order, of one part or of all.
 
-    Raises Invalid for a file that is none, damaged, or cut short; OSError.
+    `open_file` opens it where it is sealed. Raises Invalid for a file that is none, damaged, or cut short; OSError.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(len(_MAGIC) + 1)
         if head[:-1] != _MAGIC or len(head) <= len(_MAGIC):
             raise _damaged(path, "it does not begin as one")

@@ -16,6 +16,7 @@ from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import GreedyAnswer
 from outcrop.json_files import FileProblem
+from outcrop.keys.sealed_folder import PLAIN, OpenedKeys
 from outcrop.network import parity_file
 from outcrop.network.parity_file import FILE, Generation, ParityRecord
 
@@ -89,14 +90,14 @@ def tolerance(expected: ParityRecord, served_in: str | None) -> float:
     return max(1.0, expected.largest_logit) * max(_ROUNDOFF[name] * _ROUNDINGS[name] for name in types)
 
 
-async def compare(client: ServingEngine, model: str, folder: Path) -> Parity:
+async def compare(client: ServingEngine, model: str, folder: Path, keys: OpenedKeys = PLAIN) -> Parity:
     """Compare what the engine computes with what the trainer expects. The engine must hold `model`: an adapter, or its
-    own base.
+    own base. `keys` are those of a sealed `folder`.
 
     Raises ModelDamaged.
     """
     try:
-        expected = parity_file.read(folder)
+        expected = parity_file.read(folder, keys.open)
     except FileProblem as problem:
         raise ModelDamaged(
             f"The files of the custom model are damaged: {problem}. Restore its folder from a backup, or import or "

@@ -20,6 +20,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.deployments import parity, parity_reports
+from outcrop.deployments.locked_models import LockedModels
 from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
 from outcrop.deployments.precision import precision_of
@@ -59,9 +60,13 @@ class Reconciler:
         units: ModelUnits,
         clock: Clock,
         *,
+        locked: LockedModels,
         also_used: Callable[[], Set[tuple[str, str]]] = frozenset,
     ) -> None:
-        """`also_used`: region and ARN of the models that others than deployments use, batch jobs say."""
+        """`locked` knows which sealed models may not be in memory. `also_used`: region and ARN of the models that others
+        than deployments use, batch jobs say."""
+        self._locked = locked
+        self._any_locked = False
         self._also_used = also_used
         self._deployments = deployments
         self._engines = engines
@@ -93,11 +98,17 @@ class Reconciler:
                 self._any_waits = bool(waiting)
                 self._begin(waiting)
             self._may_retire |= moved
-        if self._may_retire and self._clock.now() >= self._retire_at:
+        if self._clock.now() >= self._retire_at:
             self._retire_at = self._clock.now() + _RETIRE_EVERY
-            await to_thread.run_sync(self._retire)
-            await to_thread.run_sync(self._keep_provisioned)
-            self._may_retire = False
+            before, self._any_locked = self._any_locked, await to_thread.run_sync(self._locked.any_key)
+            if self._may_retire or self._any_locked or before:
+                await to_thread.run_sync(self._retire)
+                await to_thread.run_sync(self._keep_provisioned)
+                self._may_retire = False
+                if self._any_locked:
+                    await to_thread.run_sync(self._locked.drop_engines)
+                served = await to_thread.run_sync(self._served)
+                await self._locked.drop_adapters({model_arn for _, model_arn in served})
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
         # Whoever was tried longest ago comes first: of many that wait for engines, none keeps the others from theirs.
@@ -121,7 +132,7 @@ class Reconciler:
     def _retire(self) -> None:
         """Let the engines of custom models' own networks go when no deployment is left that needs them."""
         own = frozenset(order.name for order in self._engines.orders() if order.owner is not None)
-        served = self._deployments.served() | self._also_used() if own else set()
+        served = self._served() if own else set()
         if not own or (own, served) == self._retired:
             return
         needed = set()
@@ -134,10 +145,16 @@ class Reconciler:
         self._engines.retire(needed)
         self._retired = own, served
 
+    def _served(self) -> set[tuple[str, str]]:
+        """Region and ARN of the models that somebody uses."""
+        return self._deployments.served() | self._also_used()
+
     def _keep_provisioned(self) -> None:
         """Order the engines of provisioned throughput that are not there, as after a start: they are bought."""
         for row in self._deployments.provisioned():
             with suppress(Refusal, Damaged):  # whoever asks for this model is told; it needs no engine
+                if self._any_locked and self._locked.is_locked(model_arns(row)[0]):
+                    continue
                 base = self._network(row.region, model_arns(row)[0], precision_of(row))
                 order = self._engines.find(base.engine)
                 if order is None or order.state is EngineState.EVICTED:
@@ -197,7 +214,8 @@ class Reconciler:
         if adapter is not None:
             await client.load_adapter(custom.arn, adapter)
             served = custom.arn
-        found = await parity.compare(client, served, self._models.folder(custom.arn))
+        keys = await to_thread.run_sync(self._models.keys, custom.arn)
+        found = await parity.compare(client, served, self._models.folder(custom.arn), keys)
         kept = parity_reports.to_document(found, custom.arn)
         await to_thread.run_sync(self._deployments.note, row, kept)
         return served, found.failure

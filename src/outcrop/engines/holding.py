@@ -32,11 +32,16 @@ class HoldingClient:
         *,
         damaged: Callable[[str, str], None],
         wish: Callable[[], Order | None],
+        keys_of: Callable[[Path], str] = lambda _folder: "",
     ) -> None:
+        """`keys_of` gives the keys of a sealed adapter's folder, or refuses; nothing for a plain one."""
         self._engine = engine
         self._folder_of = folder_of
         self._damaged = damaged
         self._wish = wish
+        self._keys_of = keys_of
+        self.sealed: set[str] = set()
+        "The sealed adapters that were brought in, whether they are there still or not."
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """Token ids as the engine makes them. Raises ModelFailed for an engine that was given up before it answered."""
@@ -111,8 +116,14 @@ class HoldingClient:
             await self._wait_for_it()
             raise
 
-    async def load_adapter(self, name: str, path: Path) -> None:
-        await self._engine.load_adapter(name, path)
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        """Bring an adapter in, by its own keys where it is sealed. Raises Invalid while these may not be used."""
+        keys = keys or await to_thread.run_sync(self._keys_of, path)
+        if not keys:
+            await self._engine.load_adapter(name, path)
+            return
+        self.sealed.add(name)
+        await self._engine.load_adapter(name, path, keys=keys)
 
     async def unload_adapter(self, name: str) -> None:
         await self._engine.unload_adapter(name)
@@ -141,7 +152,7 @@ class HoldingClient:
             folder = self._folder_of(adapter)
             if folder is None:
                 raise UnknownAdapter(f"{adapter}: no files of this adapter are on this machine.")
-            await self._engine.load_adapter(adapter, folder)
+            await self.load_adapter(adapter, folder)
         except ModelDamaged as damage:
             await to_thread.run_sync(self._damaged, adapter, damage.message)
             raise

@@ -4,16 +4,22 @@ vLLM has a launcher of its own (`vllm_launcher.py`). For remote engines there is
 """
 
 import json
+import logging
 import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from outcrop import logs, private
 from outcrop.engines.orders import Order
 from outcrop.engines.states import EngineKind
+from outcrop.errors import OutcropError
+from outcrop.keys.sealed_content import OpenKey
+from outcrop.keys.sealed_folder import OpenedKeys
 from outcrop.machine import allocator, memory, openmp
 from outcrop.machine.child import Child
+from outcrop.network import headers
 from outcrop.settings import Settings
 
 _ASKED_S = 0.3
@@ -23,6 +29,7 @@ _DEATHS = 3
 _KILLS = 20
 "The same for kills from outside, which say less about whether it can work."
 _READ_BYTES = 4096
+_log = logging.getLogger("outcrop.engines")
 
 
 class Standing(NamedTuple):
@@ -81,14 +88,22 @@ class Launcher(Protocol):
 class LocalLauncher:
     """Engines as child processes of this one."""
 
-    def __init__(self, settings: Settings, *, memory_bytes: int, fork_server: Path | None = None) -> None:
-        """`memory_bytes` is what all of them may hold together.
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        memory_bytes: int,
+        fork_server: Path | None = None,
+        open_key: OpenKey | None = None,
+    ) -> None:
+        """`memory_bytes` is what all of them may hold together. `open_key` opens the data keys of sealed networks.
 
         `fork_server` is the socket of one that has read an engine's libraries, or will have.
         """
         self._settings = settings
         self._memory_bytes = memory_bytes
         self._fork_server = fork_server
+        self._open_key = open_key
         self._orders: dict[str, Order] = {}
         self._children: dict[str, Child] = {}
         self._retired: set[str] = set()
@@ -116,12 +131,22 @@ class LocalLauncher:
             module,
             arguments,
             log=log,
-            environment=allocator.for_tensors() | openmp.for_serving(),
+            environment=allocator.for_tensors() | openmp.for_serving() | self._keys(order),
             fork_server=self._fork_server,
             is_ready=partial(is_ready, order.socket),
         )
         self._orders[order.name], self._children[order.name] = order, child
         child.keep_alive()
+
+    def _keys(self, order: Order) -> dict[str, str]:
+        """The data keys of sealed weights, for their engine. Where these may not be used it gets none, and says so."""
+        if self._open_key is None or order.folder is None or not headers.is_sealed(order.folder):
+            return {}
+        try:
+            return {private.MODEL_KEYS: OpenedKeys.of([order.folder], self._open_key).to_text()}
+        except OutcropError as refused:
+            logs.tell(_log, "key of an engine refused", level=logging.WARNING, engine=order.name, note=refused.message)
+            return {}
 
     def end(self, name: str) -> None:
         self._children.pop(name).end()

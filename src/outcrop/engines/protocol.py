@@ -48,8 +48,11 @@ class ServingEngine(Protocol):
         """
         ...
 
-    async def load_adapter(self, name: str, path: Path) -> None:
-        """Bring an adapter in; nothing happens when it is there already."""
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        """Bring an adapter in; nothing happens when it is there already.
+
+        `keys` open a sealed one. Raises Invalid for an engine that takes none.
+        """
         ...
 
     async def unload_adapter(self, name: str) -> None:

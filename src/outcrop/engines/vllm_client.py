@@ -48,8 +48,13 @@ class VllmClient:
     async def rank(self, request: RankingRequest) -> list[float]:
         raise Invalid(f"{request.model}: vLLM is started to write text here, and ranks nothing. {_OUR_ENGINE}")
 
-    async def load_adapter(self, name: str, path: Path) -> None:
-        """Raises Invalid for an adapter of a kind that vLLM cannot take."""
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        """Raises Invalid for an adapter of a kind that vLLM cannot take, and for a sealed one."""
+        if keys:
+            raise Invalid(
+                "vLLM reads no sealed adapters. Let their base model run on the embedded engine: `outcrop engines add "
+                "vllm` with the other models only, or `outcrop engines remove vllm`."
+            )
         method = read_adapter(path)
         if not isinstance(method, LoRA) or method.decomposed:
             raise Invalid(

@@ -20,6 +20,7 @@ from outcrop.engines.orders import Order
 from outcrop.engines.program_launcher import ProgramLauncher
 from outcrop.engines.states import EngineKind
 from outcrop.errors import MachineTrouble
+from outcrop.keys.sealed_content import OpenKey
 from outcrop.machine import memory
 from outcrop.machine.child import Child
 from outcrop.settings import Settings
@@ -41,15 +42,22 @@ class _Counted(NamedTuple):
 
 
 def every_kind(
-    settings: Settings, environments: EngineEnvironments, *, memory_bytes: int, fork_server: Path | None = None
+    settings: Settings,
+    environments: EngineEnvironments,
+    *,
+    memory_bytes: int,
+    fork_server: Path | None = None,
+    open_key: OpenKey | None = None,
 ) -> Launcher:
     """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
 
-    `fork_server`: the process that engines of this program are forked from.
+    `fork_server`: the process that engines of this program are forked from. `open_key` opens data keys of sealed models.
     """
     return LauncherByKind(
         {
-            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes, fork_server=fork_server),
+            EngineKind.EMBEDDED: LocalLauncher(
+                settings, memory_bytes=memory_bytes, fork_server=fork_server, open_key=open_key
+            ),
             EngineKind.VLLM: VllmLauncher(settings, environments, memory_bytes=memory_bytes),
             EngineKind.PROGRAM: ProgramLauncher(settings),
             EngineKind.REMOTE: RemoteLauncher(),

@@ -71,7 +71,8 @@ class ModelFamily:
             told = self.bedrock.get_custom_model(modelIdentifier=identifier)
         except self.bedrock.exceptions.ResourceNotFoundException:
             return None
-        return FamilyMember(told=told, lineage=lineage.read(self._models.folder(told["modelArn"])))
+        model_arn = told["modelArn"]
+        return FamilyMember(told=told, lineage=lineage.read(self._models.folder(model_arn), self._models.keys(model_arn)))
 
     def line(self, member: FamilyMember) -> list[FamilyMember]:
         """The custom models from the first one above the base model down to this one; a deleted parent ends it."""

@@ -109,10 +109,14 @@ class EngineClient:
         told = answer["data"][0].get("dtype")
         return None if told is None else str(told)
 
-    async def load_adapter(self, name: str, path: Path) -> None:
-        """Brings an adapter into the engine; nothing happens when it is there already."""
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        """Brings an adapter into the engine; nothing happens when it is there already.
+
+        `keys` are those of a sealed one (`OpenedKeys.to_text`).
+        """
+        opening = {"outcrop_keys": keys} if keys else {}
         try:
-            await self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+            await self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path), **opening})
         except Invalid as refused:
             if "already" not in refused.message:
                 raise

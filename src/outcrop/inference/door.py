@@ -145,11 +145,16 @@ class EngineDoor:
         if name == self._base:
             raise Invalid(f"lora_name: {name} is the base model's name. Give the adapter another.")
         replaces = bool(fields.get("load_inplace", False))
+        open_file = None
+        if "outcrop_keys" in fields:
+            from outcrop.keys.sealed_folder import OpenedKeys  # most engines decrypt nothing
+
+            open_file = OpenedKeys.of_text(dialect.text(fields, "outcrop_keys")).open
 
         def load(engine: Any) -> None:
             if name in engine.adapters and not replaces:
                 raise Invalid(f"The lora adapter '{name}' has already been loaded. Set load_inplace to replace it.")
-            engine.load_adapter(name, folder)
+            engine.load_adapter(name, folder, open_file=open_file)
 
         await self._engine.ask(load)
         self._adapters.came(name, _size_of(folder))

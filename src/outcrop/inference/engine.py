@@ -35,6 +35,7 @@ from outcrop.network.adapters.method import WEIGHTS_FILE
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
+from outcrop.network.weight_files import OpenFile
 from outcrop.network.weight_precision import WeightPrecision
 
 _log = logging.getLogger("outcrop.engine")
@@ -68,15 +69,18 @@ class Engine:
         context: int | None = None,
         weights: WeightPrecision = WeightPrecision.FP32,
         proof: Path | None = None,
+        open_file: OpenFile | None = None,
     ) -> None:
         """`context` is its length; None: what the network's configuration says.
+
+        `open_file` opens its weights where they are sealed.
 
         `proof` is a file that keeps what was proven of this network's step until its files change.
 
         Raises Invalid where the network cannot be served with such `weights`.
         """
         self.weights = weights
-        self._network = load_base(folder, way=way)
+        self._network = load_base(folder, way=way, open_file=open_file)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         self._routing = linear.hold_adapters(self._network)
@@ -267,15 +271,16 @@ class Engine:
         """The mean hidden state of each of the rows of one pass."""
         return hidden_states.mean(self._network, self._routing, rows, self._version(adapter))
 
-    def load_adapter(self, name: str, folder: Path) -> None:
+    def load_adapter(self, name: str, folder: Path, *, open_file: OpenFile | None = None) -> None:
         """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it.
 
+        `open_file` opens its weights where they are sealed.
         Raises ModelDamaged for one that cannot be taken.
         """
         self._num_loaded += 1
         version = f"{name}#{self._num_loaded}"
         try:
-            adapter_files.load(self._network, version, folder)
+            adapter_files.load(self._network, version, folder, open_file=open_file)
         except Exception as problem:
             linear.unload(self._network, version)
             raise ModelDamaged(f"The adapter cannot be served by this base model: {_said(problem)}") from problem

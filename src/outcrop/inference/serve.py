@@ -33,6 +33,7 @@ from outcrop.network.weight_precision import WeightPrecision
 if TYPE_CHECKING:
     from outcrop.inference.encoder_engine import EncoderEngine
     from outcrop.inference.engine import Engine
+    from outcrop.network.weight_files import OpenFile
 
 _GRACE_S = 5.0
 "Calls in progress may still end for so long after SIGTERM."
@@ -46,6 +47,7 @@ def main() -> None:
     """Serve until told to end."""
     parent = os.getppid()  # before anybody can see the socket, and end the parent
     arguments = _arguments()
+    arguments.keys = os.environ.pop(private.MODEL_KEYS, "")  # not for what this process starts
     private.only_ours()
     allow_many_files()
     os.environ.update(openmp.for_serving())
@@ -156,9 +158,19 @@ def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
         context=arguments.context or None,
         weights=arguments.weights,
         proof=arguments.socket.with_suffix(".proof"),
+        open_file=_opener(arguments.keys),
     )
     settle()
     return engine
+
+
+def _opener(keys: str) -> "OpenFile | None":
+    """What opens the sealed weights of the network; None where they are not sealed."""
+    if not keys:
+        return None
+    from outcrop.keys.sealed_folder import OpenedKeys  # most engines decrypt nothing
+
+    return OpenedKeys.of_text(keys).open
 
 
 def settle() -> None:

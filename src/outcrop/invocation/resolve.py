@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
 from outcrop.invocation.encoder_targets import EncoderTargets
 from outcrop.invocation.remote.remotes import Remotes
 from outcrop.invocation.target import EncoderTarget, Target, TextTarget
+from outcrop.keys.envelopes import WrappedKey
+from outcrop.keys.sealed_records import key_told, sealed_by
 from outcrop.loops import contained
 from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
@@ -54,9 +57,10 @@ class Targets:
         *,
         units: ModelUnits,
         admission: Admission,
+        check_key: Callable[[WrappedKey], None],
         patience_s: float,
     ) -> None:
-        """`patience_s`: so long an invocation waits for an engine that is not there."""
+        """`check_key` refuses a data key whose KMS key may not be used now. `patience_s`: so long an invocation waits for an engine that is not there."""
         self._catalog = catalog
         self._models = models
         self._deployments = deployments
@@ -65,6 +69,7 @@ class Targets:
         self._imported = imported
         self._units = units
         self._admission = admission
+        self._check_key = check_key
         self._patience_s = patience_s
         self._tokenizers: OrderedDict[Path, Tokenizer] = OrderedDict()
         "The least recently used first."
@@ -88,8 +93,10 @@ class Targets:
         if thing.kind == imported_models.KIND:
             if row is None:
                 raise NotFound(f"The imported model {model_id} was not found.")
+            self._check_seal(row)
             allowance = self._allowance(caller, quotas_of=(row.arn, *([row.name] if row.name else ())))
-            return self._target(model_id, self._imported.network(row), None, allowance)
+            target = self._target(model_id, self._imported.network(row), None, allowance)
+            return replace(target, sealed_by=sealed_by(row.document))
         if thing.kind not in _DEPLOYED:
             return self._foundation(model_id, thing, row, caller)
         if row is None:
@@ -138,12 +145,20 @@ class Targets:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
         try:
             with understood(custom.arn):
+                self._check_seal(custom)
                 base = self._catalog.usable(custom.document["baseId"]).in_precision(precision_of(row))
                 allowance = self._allowance_of(row, base, caller)
                 return self._target(model_id, self._models.network_below(base, custom.arn), custom, allowance)
         except ModelFailed as failure:
             self._deployments.fail_model(custom.arn, failure.message)
             raise
+
+    def _check_seal(self, model: Resource) -> None:
+        """Raises Invalid for a sealed model whose KMS key may not be used now."""
+        wrapped = sealed_by(model.document)
+        if wrapped is not None:
+            with key_told():
+                self._check_key(wrapped)
 
     def _allowance_of(self, row: Resource, base: BaseModel, caller: Caller | None) -> Allowance:
         if row.kind == ON_DEMAND:
@@ -184,6 +199,7 @@ class Targets:
             allowance=allowance,
             patience_s=self._patience_s,
             weights=base.precision,
+            sealed_by=None if custom is None else sealed_by(custom.document),
         )
 
     def _tokenizer(self, folder: Path) -> Tokenizer:

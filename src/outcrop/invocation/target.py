@@ -11,6 +11,7 @@ from outcrop.engines.protocol import ServingEngine
 from outcrop.invocation.admission import UNLIMITED, Allowance
 from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest
 from outcrop.invocation.text_rows import TextReader
+from outcrop.keys.envelopes import WrappedKey
 from outcrop.network.model_task import ModelTask
 from outcrop.network.weight_precision import WeightPrecision
 from outcrop.settings import PATIENCE
@@ -69,6 +70,8 @@ class Target:
     "So long a request waits for an engine that is not there."
     weights: WeightPrecision = WeightPrecision.FP32
     "The numbers in which its engine keeps them."
+    sealed_by: WrappedKey | None = None
+    "The data key of a sealed custom model: whoever asks it has to be allowed to use its KMS key."
 
     @property
     def engine_model(self) -> str:

@@ -87,6 +87,13 @@ class Envelopes:
             raise refusals.no_key(spelling)
         return row.arn
 
+    def check(self, wrapped: WrappedKey) -> None:
+        """Raises as `open` while the KMS key is gone, disabled or waits for its deletion; opens nothing."""
+        from outcrop.keys.keys import check_enabled
+
+        if wrapped.key_arn:
+            check_enabled(self._keys.find(wrapped.key_arn))
+
     def open(self, wrapped: WrappedKey) -> bytes:
         """The data key. Raises as `make`, InvalidCiphertextException for another context, MachineTrouble."""
         if wrapped.key_arn:

@@ -6,9 +6,9 @@ process starts are none of these, and what they load may be anybody's.
 
 import os
 
-from outcrop.private import NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, ROOT_KEY, ROOT_KEY_COMMAND
+from outcrop.private import MODEL_KEYS, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, ROOT_KEY, ROOT_KEY_COMMAND
 
-SECRETS = frozenset((ROOT_KEY, ROOT_KEY_COMMAND, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND))
+SECRETS = frozenset((ROOT_KEY, ROOT_KEY_COMMAND, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, MODEL_KEYS))
 
 
 def inherited(**more: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ from outcrop import arn
 from outcrop.catalog import imported_models
 from outcrop.data import model_fetching
 from outcrop.errors import Invalid
+from outcrop.keys import sealing
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.model_import.kind import KIND
 from outcrop.model_import.rooms import ImportRooms
 from outcrop.model_import.states import LIFECYCLE
@@ -17,13 +19,22 @@ from outcrop.store.idempotency import digest_of
 from outcrop.store.tags import check_number, tags_of
 
 _OPERATION = "CreateModelImportJob"
+_KEY = "importedModelKmsKeyId"
 _KEPT = ("roleArn", "modelDataSource", "importedModelName")
 
 
-def create(house: ImportRooms, params: Mapping[str, Any], *, region: str, account: str, owner: str) -> str:
+def create(
+    house: ImportRooms,
+    params: Mapping[str, Any],
+    *,
+    region: str,
+    account: str,
+    owner: str,
+    authorize_key: AuthorizeKey = sealing.nobody_may,
+) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
-    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    `authorize_key` knows which KMS keys whoever asks may use. The same clientRequestToken gets the first ARN again. Raises Invalid.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:{_OPERATION}"
     before = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
@@ -36,10 +47,20 @@ def create(house: ImportRooms, params: Mapping[str, Any], *, region: str, accoun
     check_number(model_arn, model_tags)
     data = house.data.under(params["roleArn"], source_arn=job_arn)
     model_fetching.look(data, source_of(params))
+    seal = sealing.choose(
+        house,
+        params.get(_KEY, ""),
+        member=_KEY,
+        parent=None,
+        model_arn=model_arn,
+        region=region,
+        authorize=authorize_key,
+    )
     document = {
         **{member: params[member] for member in _KEPT},
         "importedModelArn": model_arn,
         "importedModelTags": params.get("importedModelTags", []),
+        **seal,
     }
 
     def add() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.machine.memory_folder import remove_memory_folder
 from outcrop.model_import.states import LIFECYCLE, ImportJobStatus
 from outcrop.store.damage import Damaged, understood
 
@@ -26,6 +27,7 @@ def _tidy(house: "ImportRooms", job_arn: str) -> None:
             model_arn = str(house.jobs.get(job_arn).document["importedModelArn"])
     except Damaged:
         return
+    remove_memory_folder(house.settings.home, model_arn.rsplit("/", 1)[-1])
     if house.store.resources.row(model_arn) is None:
         shutil.rmtree(house.imported_models.folder(model_arn), ignore_errors=True)
 

@@ -8,6 +8,7 @@ from outcrop.clock import Clock
 from outcrop.data.data import Data
 from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
+from outcrop.keys.envelopes import Envelopes
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -32,6 +33,9 @@ class ImportRooms(Protocol):
 
     @property
     def imported_models(self) -> ImportedModels: ...
+
+    @property
+    def envelopes(self) -> Envelopes: ...
 
     @property
     def sharing(self) -> MemorySharing: ...

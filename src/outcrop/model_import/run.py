@@ -13,6 +13,9 @@ from outcrop.catalog.imported_models import units_of
 from outcrop.data import model_fetching
 from outcrop.errors import Invalid
 from outcrop.jobs.running import RunningJob
+from outcrop.keys import sealing
+from outcrop.keys.sealed_folder import FolderSeal, seal_folder
+from outcrop.keys.sealed_records import SEAL
 from outcrop.model_import import network_check
 from outcrop.model_import.create_job import source_of
 from outcrop.model_import.network_check import CheckedNetwork
@@ -24,12 +27,14 @@ from outcrop.store.resources import Resource
 def import_model(house: ImportRooms, job: RunningJob) -> None:
     """The whole road of one import. Raises what ends the job or its worker."""
     record = job.record
-    run_dir = house.settings.runs / job.id
-    folder = _fetched(house, job, record, run_dir / "model")
-    network = _looked_at(house, job, folder, source_of(record.document))
-    document = _document(record, network)
-    job.report("putting the model in place")
-    _put_in_place(folder, house.imported_models.folder(record.document["importedModelArn"]))
+    model_arn = record.document["importedModelArn"]
+    with sealing.made_in_memory(house, record.document, model_arn) as seal:
+        run_dir = house.settings.runs / job.id if seal is None else seal.scratch
+        folder = _fetched(house, job, record, run_dir / "model")
+        network = _looked_at(house, job, folder, source_of(record.document))
+        document = _document(record, network)
+        job.report("putting the model in place")
+        _put_in_place(folder, house.imported_models.folder(model_arn), seal)
     _register(house, job, record, document)
 
 
@@ -72,17 +77,24 @@ def _document(record: Resource, network: CheckedNetwork) -> dict[str, Any]:
         "contextLength": network.context_length,
         "way": network.way.value,
         "config": network.config,
+        **({SEAL: record.document[SEAL]} if SEAL in record.document else {}),
     }
 
 
-def _put_in_place(folder: Path, place: Path) -> None:
+def _put_in_place(folder: Path, place: Path, seal: FolderSeal | None) -> None:
     """Move the files to where the model lies; a worker that was killed here may have done so before."""
     if place.exists():
         shutil.rmtree(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     for note in folder.glob(".*"):
         note.unlink()
-    shutil.move(folder, place)
+    if seal is None:
+        shutil.move(folder, place)
+        return
+    making = place.with_name(f".importing-{place.name}")
+    shutil.rmtree(making, ignore_errors=True)
+    seal_folder(folder, making, seal.data_key)
+    making.rename(place)
 
 
 def _register(house: ImportRooms, job: RunningJob, record: Resource, document: dict[str, Any]) -> None:

@@ -139,12 +139,42 @@ _TENSORS = JsonNamed(
         }
     ),
 )
+_BESIDE_SEALED = ".safetensors.header"
 _MOST_HEADER_BYTES = 100_000_000
 "What the library itself takes."
 
 
+def sealed_header(path: Path) -> Path:
+    """Where the header of a file of weights lies in clear, if the file is sealed."""
+    return path.with_name(f"{path.name}.header")
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether weights in `folder` are sealed: read by `weight_files.py`, with the key, and by no library."""
+    return next(folder.glob(f"*{_BESIDE_SEALED}"), None) is not None
+
+
+def check_plain(folder: Path) -> None:
+    """Raises Invalid for a folder whose weights are sealed, where nobody has brought their key."""
+    if is_sealed(folder):
+        raise Invalid(
+            f"{folder.name}: the weights of this model are sealed, and their key was not opened: its KMS key may not be "
+            "used now, or what was asked for reads no sealed models (docs/keys.md). Enable the key, or use another model."
+        )
+
+
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     """The header, and how many bytes of tensors follow it."""
+    beside = sealed_header(path)
+    if beside.exists():
+        # Its sealed content can be neither cut short nor lengthened without being found out when it is read.
+        header, _ = _header_in(beside)
+        ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
+        return header, max(ends, default=0)
+    return _header_in(path)
+
+
+def _header_in(path: Path) -> tuple[dict[str, Any], int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would let it wait for ever
         with os.fdopen(descriptor, "rb") as file:

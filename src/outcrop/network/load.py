@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from outcrop.errors import Invalid
-from outcrop.network import facts, rotary_lengths
+from outcrop.network import facts, headers, rotary_lengths, weight_files
 from outcrop.network.attention import IMPLEMENTATION, Layout, Packed
 from outcrop.network.run_mode import RunMode
+from outcrop.network.weight_files import OpenFile
 
 
 def device() -> torch.device:
@@ -28,24 +29,30 @@ def serving_dtype() -> torch.dtype:
     return torch.bfloat16 if device().type == "cuda" else torch.float32
 
 
-def load_base(folder: Path, *, trainable: bool = False, way: RunMode = RunMode.PACKED) -> nn.Module:
+def load_base(
+    folder: Path, *, trainable: bool = False, way: RunMode = RunMode.PACKED, open_file: OpenFile | None = None
+) -> nn.Module:
     """The frozen network in `folder`, in evaluation mode, on `device()`, to be run in that way.
 
-    In `serving_dtype()`, but in fp32 when its own weights shall be `trainable`: small steps vanish in 16 bits. Raises
+    `open_file` opens its weights where they are sealed. In `serving_dtype()`, but in fp32 when its own weights shall be `trainable`: small steps vanish in 16 bits. Raises
     Invalid for a folder that holds no causal language model, or not all of its weights.
     """
     if not (folder / "config.json").is_file():
         raise Invalid(
             f"{folder}: no config.json. A base model is a Hugging Face directory; name the folder that holds it."
         )
+    asked = {
+        "dtype": torch.float32 if trainable else serving_dtype(),
+        "local_files_only": True,
+        "output_loading_info": True,
+        **_attention(way),
+    }
     try:
-        network, told = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=torch.float32 if trainable else serving_dtype(),
-            local_files_only=True,
-            output_loading_info=True,
-            **_attention(way),
-        )
+        if open_file is not None and headers.is_sealed(folder):
+            network, told = _from_sealed(folder, open_file, asked)
+        else:
+            headers.check_plain(folder)
+            network, told = AutoModelForCausalLM.from_pretrained(folder, **asked)
     except (ValueError, KeyError) as error:
         if way is RunMode.PACKED and str(error) == repr(IMPLEMENTATION):  # families with a table of attention classes
             raise Invalid("its attention takes no function of others, so records cannot share a row.") from error
@@ -62,6 +69,16 @@ def load_base(folder: Path, *, trainable: bool = False, way: RunMode = RunMode.P
     else:
         rotary_lengths.make_forgetful(network)
     return prepared(network, way)
+
+
+def _from_sealed(folder: Path, open_file: OpenFile, asked: dict[str, Any]) -> tuple[Any, Any]:
+    """The network of sealed weights: without a path the library takes them from memory, and touches no file."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):  # the one way to the class behind a configuration, without its numbers
+        empty: Any = AutoModelForCausalLM.from_config(config)
+    weights = weight_files.read_folder(folder, open_file)
+    found: tuple[Any, Any] = type(empty).from_pretrained(None, config=empty.config, state_dict=weights, **asked)
+    return found
 
 
 def from_config(config: Any, *, dtype: torch.dtype, way: RunMode = RunMode.PACKED) -> nn.Module:

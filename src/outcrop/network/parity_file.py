@@ -11,15 +11,16 @@ likeliest in the place of each. Older files are the list of samples alone.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from outcrop import json_files
 from outcrop.json_files import FileProblem, JsonItems, JsonNumber, JsonText, Members
 
 FILE = "parity.json"
+OpenFile = Callable[[Path], BinaryIO]
 OLDER_DTYPE, OLDER_LOGIT = "float32", 32.0
 "Of files that do not say: what was served when they were written, and a logit that few networks exceed."
 
@@ -72,9 +73,19 @@ def text(expected: ParityRecord) -> str:
     return json.dumps(asdict(expected)) + "\n"
 
 
-def read(folder: Path) -> ParityRecord:
-    """Read the parity file of a custom model. Raises FileProblem for a file of another form."""
-    found: Any = json_files.read(folder / FILE, _SHAPE)
+def read(folder: Path, open_file: OpenFile | None = None) -> ParityRecord:
+    """Read the parity file of a custom model. Raises FileProblem for a file of another form.
+
+    `open_file` opens one that may be sealed.
+    """
+    if open_file is None:
+        found: Any = json_files.read(folder / FILE, _SHAPE)
+    else:
+        try:
+            with open_file(folder / FILE) as file:
+                found = json_files.read_bytes(file.read(json_files.MOST_BYTES + 1), _SHAPE, name=FILE)
+        except OSError as error:
+            raise FileProblem(f"{FILE}: cannot be read ({error.strerror})") from error
     whole: dict[str, Any] = {"samples": found} if isinstance(found, list) else found
     for place, sample in enumerate(whole["samples"]):
         _check_number(f"[{place}].logprobs", sample["logprobs"], len(sample["ids"]) - 1, "ids but the first")

@@ -30,6 +30,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
+from outcrop.machine.memory_folder import clear_memory
 from outcrop.machine.processes import allow_many_files, die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
@@ -154,7 +155,11 @@ async def _until_none_due(step: Callable[[], "Swept"]) -> int:
 def _clear_imports(house: House) -> None:
     from outcrop.customization import imported
 
-    imported.clear_leftovers(house.settings.models, older_than=house.clock.now() - timedelta(days=1))
+    before = house.clock.now() - timedelta(days=1)
+    imported.clear_leftovers(house.settings.models, older_than=before)
+    runs = house.settings.runs
+    running = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
+    clear_memory(house.settings.home, older_than=before, keep=running)
 
 
 async def _fail_damaged(house: House, loops: Loops) -> None:

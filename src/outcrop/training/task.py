@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
+from outcrop.keys.sealed_folder import PLAIN, FolderSeal, OpenedKeys
 from outcrop.network.adapters.method import DEFAULT, Full, Method, continues, read_adapter
 from outcrop.network.run_mode import RunMode
 from outcrop.tokens.prompt_format import PromptFormat
@@ -90,6 +91,12 @@ class TrainingTask:
 
     context_length: int | None = None
     "Most tokens of a sequence; None: what the network's configuration says."
+
+    seal: FolderSeal | None = None
+    "What seals all that the run leaves on the disk, and where it works in memory; None: nothing is sealed."
+
+    keys: OpenedKeys = PLAIN
+    "Of what the run starts from, where that is sealed."
 
     notes: tuple[str, ...] = ()
     "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."

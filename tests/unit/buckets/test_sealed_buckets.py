@@ -21,7 +21,7 @@ HERE = Place("books", "a")
 
 
 def test_everything_is_sealed_where_all_is_to_be_and_outlives_a_new_root_key(tmp_path: Path) -> None:
-    settings, clock = Settings(home=tmp_path / "home", seal_buckets=True), MovableClock()
+    settings, clock = Settings(home=tmp_path / "home", seal=True), MovableClock()
     with House.open(settings, clock) as house:
         house.buckets.create("books", "us-east-1")
         for key, content in (("a", LONG), ("b", b"little"), ("c", b"")):
@@ -48,7 +48,7 @@ def test_everything_is_sealed_where_all_is_to_be_and_outlives_a_new_root_key(tmp
 
 
 def test_equal_contents_under_seal_share_neither_name_nor_bytes(tmp_path: Path) -> None:
-    with House.open(Settings(home=tmp_path / "home", seal_buckets=True), MovableClock()) as house:
+    with House.open(Settings(home=tmp_path / "home", seal=True), MovableClock()) as house:
         house.buckets.create("books", "us-east-1")
         for content in (b"same", LONG):
             one, other = (house.buckets.put_bytes("books", key, content) for key in "ab")
@@ -60,19 +60,19 @@ def test_equal_contents_under_seal_share_neither_name_nor_bytes(tmp_path: Path) 
 def test_the_settings_reach_server_and_workers_but_not_the_console(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = settings_of.read({"OUTCROP_HOME": str(tmp_path), "OUTCROP_SEAL_BUCKETS": "1", "OUTCROP_ROOT_KEY": "ab" * 32})
-    assert (read.seal_buckets, read.root_key) == (True, "ab" * 32)
+    read = settings_of.read({"OUTCROP_HOME": str(tmp_path), "OUTCROP_SEAL": "1", "OUTCROP_ROOT_KEY": "ab" * 32})
+    assert (read.seal, read.root_key) == (True, "ab" * 32)
     supervisor = Supervisor(read)
     given = {name: vars(supervisor._child(name))["_environment"] for name in ("server", "worker", "console")}
     assert {name: each.get("OUTCROP_ROOT_KEY") for name, each in given.items()} == {
         "server": "ab" * 32, "worker": "ab" * 32, "console": None,
     }  # fmt: skip
-    assert {each["OUTCROP_SEAL_BUCKETS"] for each in given.values()} == {"1"}
+    assert {each["OUTCROP_SEAL"] for each in given.values()} == {"1"}
 
 
 def test_a_mounted_bucket_takes_no_encryption_of_ours(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with House.open(Settings(home=tmp_path / "home", seal_buckets=True), MovableClock()) as house:
+    with House.open(Settings(home=tmp_path / "home", seal=True), MovableClock()) as house:
         house.buckets.mount("books", f"file://{tmp_path / 'there'}")
         house.buckets.put_bytes("books", "a", b"plain")
         assert (tmp_path / "there" / "a").read_bytes() == b"plain"

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.listing import model_arn, page, summaries
 from outcrop.api.bedrock.named import resource_of
 from outcrop.api.door.call import (
@@ -16,6 +17,7 @@ from outcrop.customization import imported
 from outcrop.customization.choices import hyperparameters
 from outcrop.deployments.model_removal import remove_model
 from outcrop.house import House
+from outcrop.keys.sealed_records import key_arn_of
 from outcrop.store.resources import Resource
 
 _ECHOED = (
@@ -34,7 +36,12 @@ _ECHOED = (
 
 def create_custom_model(house: House, call: Call) -> Answered:
     created = imported.create(
-        house, call.params, region=call.region, account=house.account, owner=call.caller.principal
+        house,
+        call.params,
+        region=call.region,
+        account=house.account,
+        owner=call.caller.principal,
+        authorize_key=model_keys.authorizing(house, call),
     )
     return {"modelArn": created}
 
@@ -47,6 +54,7 @@ def get_custom_model(house: House, call: Call) -> Answered:
         "modelName": model.name,
         "modelStatus": model.status,
         "creationTime": model.created,
+        "modelKmsKeyArn": key_arn_of(model.document),
         **_hyperparameters(model),
         **{member: model.document[member] for member in _ECHOED if member in model.document},
     }

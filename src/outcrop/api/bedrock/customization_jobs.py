@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.listing import (
     moment,
     page,
@@ -21,6 +22,7 @@ from outcrop.customization.choices import hyperparameters
 from outcrop.customization.kind import KIND
 from outcrop.customization.states import JobStatus, Phase
 from outcrop.house import House
+from outcrop.keys.sealed_records import key_arn_of
 from outcrop.store.resources import Resource
 
 _NOUN = "model customization job"
@@ -48,6 +50,7 @@ def create_model_customization_job(house: House, call: Call) -> Answered:
         region=call.region,
         account=house.account,
         owner=call.caller.principal,
+        authorize_key=model_keys.authorizing(house, call),
     )
     return {"jobArn": created}
 
@@ -69,6 +72,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "lastModifiedTime": job.updated,
         "endTime": moment(document.get("endTime")),
         "outputModelArn": _output_model(job),
+        "outputModelKmsKeyArn": key_arn_of(document),
         "hyperParameters": hyperparameters.shown(document),
         **{member: document[member] for member in _ECHOED if member in document},
     }

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.listing import moment, page, summaries, told
 from outcrop.api.bedrock.named import resource_of, row_of
 from outcrop.api.door.call import Answered, Call, Derived, Handler, quick
 from outcrop.catalog import imported_models
 from outcrop.catalog.imported_models import UNITS_VERSION, engine_of
 from outcrop.house import House
+from outcrop.keys.sealed_records import key_arn_of
 from outcrop.model_import import create_job
 from outcrop.model_import.kind import KIND
 from outcrop.model_import.states import ImportJobStatus
@@ -18,7 +20,12 @@ _JOB, _MODEL = "model import job", "imported model"
 
 def create_model_import_job(house: House, call: Call) -> Answered:
     created = create_job.create(
-        house, call.params, region=call.region, account=house.account, owner=call.caller.principal
+        house,
+        call.params,
+        region=call.region,
+        account=house.account,
+        owner=call.caller.principal,
+        authorize_key=model_keys.authorizing(house, call),
     )
     return {"jobArn": created}
 
@@ -36,6 +43,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "roleArn": document["roleArn"],
         "modelDataSource": document["modelDataSource"],
         "failureMessage": document.get("failureMessage"),
+        "importedModelKmsKeyArn": key_arn_of(document),
     }
 
 
@@ -71,6 +79,7 @@ def _model(model: Resource) -> dict[str, Any]:
         "jobName": document["jobName"],
         "jobArn": document["jobArn"],
         "modelDataSource": document["modelDataSource"],
+        "modelKmsKeyArn": key_arn_of(document),
         "customModelUnits": {"customModelUnitsPerModelCopy": units, "customModelUnitsVersion": UNITS_VERSION},
     }
 

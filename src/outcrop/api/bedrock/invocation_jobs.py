@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.listing import moment, page, summaries, told
 from outcrop.api.bedrock.named import look, row_of
 from outcrop.api.door.call import Answered, Call, Derived, Handler, quick
 from outcrop.batch import create_job
 from outcrop.batch.kind import KIND
 from outcrop.house import House
+from outcrop.invocation.background.models import seal_of
 from outcrop.store.resources import Resource
 
 _NOUN = "model invocation job"
@@ -26,11 +28,13 @@ _ECHOED = (
 
 
 def create_model_invocation_job(house: House, call: Call) -> Answered:
+    row = look(house, call, "modelId")
+    model_keys.demand(house, call, None if row is None else seal_of(house, row.arn))
     created = create_job.create(
         house,
         call.params,
         thing=house.access.named(call, "modelId"),
-        row=look(house, call, "modelId"),
+        row=row,
         region=call.region,
         account=house.account,
         owner=call.caller.principal,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from outcrop.api.bedrock import guarding
+from outcrop.api.bedrock import guarding, model_keys
 from outcrop.api.bedrock.named import look
 from outcrop.api.bedrock.relay import AsyncHandler, relayed
 from outcrop.api.door.call import (
@@ -98,12 +98,14 @@ async def _target(house: "House", call: Call) -> TextTarget:
 
 def _find_target(house: "House", call: Call) -> TextTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return accounted(house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller), call)
+    found = house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller)
+    return accounted(model_keys.allowed(house, call, found), call)
 
 
 def _find_any_target(house: "House", call: Call) -> TextTarget | EncoderTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return accounted(house.targets.find(call.params["modelId"], thing, row, caller=call.caller), call)
+    found = house.targets.find(call.params["modelId"], thing, row, caller=call.caller)
+    return accounted(model_keys.allowed(house, call, found), call)
 
 
 _HANDLERS: dict[str, AsyncHandler] = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outcrop.access.needs.knowledge import ANSWERING
+from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.named import look
 from outcrop.api.door.call import Call
 from outcrop.api.door.leaving import accounted
@@ -27,6 +28,7 @@ def answering_model(house: "House", call: Call, model_id: str, answering: str | 
     if models.is_extractive(thing.arn):
         return models.extracting(answering)
     target = house.targets.resolve(model_id, thing, look(house, call, ANSWERING), caller=call.caller)
+    model_keys.allowed(house, call, target)
     found = models.answering_model(thing, target, answering)
     return found if found.target is None else replace(found, target=accounted(found.target, call))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from anyio import to_thread
 
 from outcrop import arn as arns
+from outcrop.api.bedrock import model_keys
 from outcrop.api.door.call import Call
 from outcrop.api.openai import model_names, refusals, training_events, training_jobs
 from outcrop.api.openai.made_aside import tell_made
@@ -57,7 +58,13 @@ async def model_arn(house: House, call: Call, name: str, found: str) -> str:
 def _made(house: House, call: Call, checkpoint: CheckpointName) -> str:
     """The ARN of the new model, or of that which another request made at the same moment."""
     try:
-        made = imported.create(house, call.params, region=call.region, account=house.account)
+        made = imported.create(
+            house,
+            call.params,
+            region=call.region,
+            account=house.account,
+            authorize_key=model_keys.authorizing(house, call),
+        )
     except Invalid:
         model = house.models.look(call.region, checkpoint.model_name)
         if model is None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from outcrop.api.bedrock.named import resource_of
+from outcrop.api.bedrock import model_keys
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import invoking, model_names, pages, refusals, stored_files, training_jobs
 from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
@@ -63,6 +64,7 @@ def create_job_of_files(house: House, call: Call) -> Answered:
             region=call.region,
             account=house.account,
             owner=call.caller.principal,
+            authorize_key=model_keys.authorizing(house, call),
         )
     except Invalid as invalid:
         raise _in_openais_words(invalid) from invalid

@@ -13,6 +13,7 @@ from typing import Any
 from anyio import to_thread
 
 from outcrop import arn as arns
+from outcrop.api.bedrock import model_keys
 from outcrop.api.door.call import Call
 from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import checkpoint_models, model_names, refusals
@@ -104,7 +105,8 @@ def _resolved(house: House, call: Call) -> TextTarget:
     model_id = call.params["modelId"]
     thing, row = house.access.named(call, "modelId"), house.access.row(call, "modelId")
     resource = None if row is None else row.resource()
-    return accounted(house.targets.resolve(model_id, thing, resource, caller=call.caller), call)
+    found = house.targets.resolve(model_id, thing, resource, caller=call.caller)
+    return accounted(model_keys.allowed(house, call, found), call)
 
 
 def _absent(absent: NotFound, name: str) -> Exception:

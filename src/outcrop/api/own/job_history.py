@@ -13,8 +13,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO
 
+from outcrop.keys import sealing
 from outcrop.api.own.operation import OwnCall
 from outcrop.customization.kind import KIND
 from outcrop.customization.output import artifacts, events, told_events
@@ -100,10 +102,10 @@ def _job(call: OwnCall, action: str) -> Resource:
 @contextmanager
 def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
     """The events of a job: its own file while it runs, then the output's; empty where there is neither."""
-    own = lease_folders.newest(house.settings.runs, job.arn.rsplit("/", 1)[-1]) / events.FILE
+    own = lease_folders.newest(house.settings.runs, job.arn.rsplit("/", 1)[-1])
     file: BinaryIO
     try:
-        file = own.open("rb")
+        file = _opened(house, job, own)
     except FileNotFoundError:
         try:
             file = house.data.under(job.document["roleArn"], source_arn=job.arn).open(_uri(job, artifacts.EVENTS))
@@ -112,6 +114,14 @@ def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
             file = BytesIO()
     with file:
         yield file
+
+
+def _opened(house: House, job: Resource, folder: Path) -> BinaryIO:
+    """The job's own file in clear. Raises FileNotFoundError, and Invalid while the KMS key of a sealed one is locked."""
+    data_key = sealing.opened(house, job.document)
+    if data_key is None:
+        return (folder / events.FILE).open("rb")
+    return BytesIO(b"".join(events.opened_lines(folder / events.FILE, events.sealed_lines(data_key, folder))))
 
 
 def _checkpoints(file: BinaryIO) -> list[dict[str, Any]]:

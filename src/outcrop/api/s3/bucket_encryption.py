@@ -19,7 +19,7 @@ def get_bucket_encryption(house: House, call: Call) -> Answered:
     bucket = call.params["Bucket"]
     kept: dict[str, Any] | None = house.buckets.setting(bucket, ENCRYPTION)
     blocked: list[str] | None = house.buckets.setting(bucket, BLOCKED_ENCRYPTION)
-    if kept is None and not house.settings.seal_buckets:
+    if kept is None and not house.settings.seal:
         # S3 itself would say AES256, which is true here only where everything is sealed.
         raise ServiceRefusal(
             "ServerSideEncryptionConfigurationNotFoundError",

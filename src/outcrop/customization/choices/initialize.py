@@ -43,6 +43,15 @@ class RandomStart:
         return min(_MOST_RATE, max(_LEAST_RATE, rate * width / self.sizes(base).width))
 
 
+def check_sealed(values: Mapping[str, str]) -> None:
+    """Raises Invalid for a tokenizer that would tell in clear what a sealed model learned."""
+    if _number(values, TOKENIZER_SIZE) is not None:
+        raise Invalid(
+            f"hyperParameters.{TOKENIZER_SIZE}: a tokenizer that is learned from the data lies in clear beside the model, "
+            "and this one is sealed. Leave it out; the network then has its base's tokenizer."
+        )
+
+
 def random_start(values: Mapping[str, str]) -> RandomStart | None:
     """The random start that hyperparameters ask for, or None. Raises Invalid for sizes without one."""
     if values.get(NAME) == RANDOM:

@@ -18,6 +18,7 @@ from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
 from outcrop.datasets.report import as_json
 from outcrop.errors import ModelDamaged
+from outcrop.keys.sealed_folder import PLAIN, OpenedKeys, seal_file
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
@@ -49,6 +50,8 @@ class Lineage:
 
     document: dict[str, Any]
     folder: Path
+    keys: OpenedKeys = PLAIN
+    "Of the folder, where it is sealed."
 
     @property
     def data(self) -> list[DataSource]:
@@ -65,7 +68,7 @@ class Lineage:
 
     def records(self, part: int | None = None) -> Iterator[KnownRecord]:
         """The records of one dataset, or of all, in their order; none where they are not known. Raises Invalid."""
-        return read_known(self.folder / RECORDS, part=part) if self.knows_records else iter(())
+        return read_known(self.folder / RECORDS, part=part, open_file=self.keys.open) if self.knows_records else iter(())
 
 
 def of_job(
@@ -115,6 +118,23 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
+def leave(
+    task: TrainingTask, document: dict[str, Any], known: Path, artifacts: Artifacts, *, set_aside: frozenset[tuple[int, int]]
+) -> None:
+    """Write both files beside the model, sealed as it is, and copy them into the job's output."""
+    if task.seal is None:
+        write(task.output_dir, document, known, set_aside=set_aside)
+        publish(task.output_dir, artifacts)
+        return
+    made = task.seal.scratch / _PUBLISHED
+    made.mkdir(exist_ok=True)
+    write(made, document, known, set_aside=set_aside)
+    publish(made, artifacts)
+    for name in (RECORDS, FILE):
+        seal_file(made / name, task.output_dir / f".{name}.new", task.seal.data_key)
+        (task.output_dir / f".{name}.new").replace(task.output_dir / name)
+
+
 def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[tuple[int, int]]) -> None:
     """Write both files, each whole or not at all; `set_aside` are file and line of what was held out."""
     with RecordFile(folder / RECORDS) as records:
@@ -135,13 +155,13 @@ def publish(folder: Path, artifacts: Artifacts) -> None:
         artifacts.write_file(f"{_PUBLISHED}/{name}", folder / name)
 
 
-def read(folder: Path) -> Lineage | None:
+def read(folder: Path, keys: OpenedKeys = PLAIN) -> Lineage | None:
     """The lineage in a custom model's folder; None for a model that no job here has trained.
 
-    Raises ModelDamaged.
+    `keys` are those of the folder, where it is sealed. Raises ModelDamaged.
     """
     try:
-        document = json.loads((folder / FILE).read_text("utf-8"))
+        document = json.loads(keys.read(folder / FILE))
         data = document["data"]
         if not all(isinstance(each["uri"], str) and isinstance(each["sha256"], str) for each in data):
             raise TypeError("names and digests are texts")
@@ -149,7 +169,7 @@ def read(folder: Path) -> Lineage | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelDamaged(f"{folder / FILE}: cannot be read. Put it back from a backup.") from error
-    return Lineage(document=document, folder=folder)
+    return Lineage(document=document, folder=folder, keys=keys)
 
 
 def copy_files(folder: Path, place: Path) -> None:

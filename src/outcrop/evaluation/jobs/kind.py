@@ -1,10 +1,10 @@
 """The kind of job that evaluates models and retrieval: a light one, which asks and waits."""
 
-import shutil
 from typing import TYPE_CHECKING
 
 from outcrop.evaluation.jobs.states import LIFECYCLE, EvaluationStatus
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.machine.memory_folder import remove_run_folder
 
 if TYPE_CHECKING:
     from outcrop.evaluation.jobs.rooms import EvaluationRooms
@@ -21,7 +21,7 @@ def _run(house: "EvaluationRooms", job: "RunningJob") -> None:
 
 
 def _tidy(house: "EvaluationRooms", job_arn: str) -> None:
-    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    remove_run_folder(house.settings.home, house.settings.runs, job_arn.rsplit("/", 1)[-1])
 
 
 KIND: "JobKind[EvaluationRooms]" = JobKind(

@@ -32,7 +32,9 @@ from outcrop.evaluation.jobs.results import JobResults
 from outcrop.evaluation.jobs.rooms import EvaluationRooms
 from outcrop.evaluation.jobs.states import EvaluationStatus
 from outcrop.evaluation.jobs.summary import SummedDataset, summary_of
+from outcrop.invocation.background.models import seal_of
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
+from outcrop.machine.memory_folder import run_folder
 from outcrop.store.damage import understood
 
 MOST_MESSAGES = 20
@@ -63,7 +65,9 @@ class _EvaluationRun:
             self._output: str = record.document["outputDataConfig"]["s3Uri"]
             self._models: dict[str, str] = dict(record.document["models"])
             self._name = str(record.name)
-        self._folder: Path = house.settings.runs / job.id
+        settings = house.settings
+        sealed = settings.seal or any(seal_of(house, arn) is not None for arn in self._models.values())
+        self._folder: Path = run_folder(settings.home, settings.runs, job.id, in_memory=sealed)
         self._asked: dict[str, AskedModel] = {}
         self._done = self._total = 0
         self._doing = ""

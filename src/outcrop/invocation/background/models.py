@@ -15,16 +15,26 @@ from outcrop.access.policies.evaluation import Decision
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_model_states import KIND as CUSTOM_MODEL
+from outcrop.deployments.records import model_arns
 from outcrop.deployments.states import ON_DEMAND, SERVING
 from outcrop.errors import Invalid, NotFound
 from outcrop.invocation.resolve import Targets
 from outcrop.invocation.target import EncoderTarget, Target, TextTarget
+from outcrop.keys.envelopes import WrappedKey
+from outcrop.keys.sealed_records import sealed_by
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 INVOKED = bedrock.MODELS["InvokeModel"][1]
 "Kinds of what can be invoked."
 AnyTarget = TextTarget | EncoderTarget
+
+
+class RecordRooms(Protocol):
+    """The records in which a model says that it is sealed."""
+
+    @property
+    def store(self) -> Store: ...
 
 
 class ModelRooms(Protocol):
@@ -64,6 +74,25 @@ def check_may_invoke(house: ModelRooms, role_arn: str, model: str) -> None:
             f"Customer doesn't have permissions to invokeModel (the role {role_arn} does not allow bedrock:InvokeModel "
             f"on {model}; allow it with iam.put_role_policy)"
         )
+
+
+    wrapped = seal_of(house, model)
+    if wrapped is not None and wrapped.key_arn:
+        key, pairs = wrapped.key_arn, wrapped.context
+        verdict = house.access.role_may_use_key(role_arn, "Decrypt", key, service="bedrock", pairs=pairs)
+        if verdict is not Decision.ALLOWED:
+            raise Invalid(
+                f"Customer doesn't have permissions to invokeModel (the model is sealed, and the role {role_arn} does not "
+                f"allow kms:Decrypt on {key}; allow it with iam.put_role_policy)"
+            )
+
+
+def seal_of(house: RecordRooms, model: str) -> WrappedKey | None:
+    """The data key that seals a job's model, still wrapped; of a deployment that of the model behind it."""
+    row = house.store.resources.get(model)
+    if row is not None and row.kind in SERVING:
+        row = house.store.resources.get(model_arns(row)[0])
+    return None if row is None else sealed_by(row.document)
 
 
 def is_remote(house: ModelRooms, model: str) -> bool:

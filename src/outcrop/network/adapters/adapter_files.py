@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.network import headers
+from outcrop.network import headers, weight_files
 from outcrop.network.adapters import dora, lora, oft
 from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, like_of
 from outcrop.network.adapters.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
+from outcrop.network.weight_files import OpenFile
 
 _PREFIX = "base_model.model."
 
@@ -53,14 +54,17 @@ def save(folder: Path, network: nn.Module, adapter: str, method: Adapter, *, bas
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = False) -> list[nn.Parameter]:
+def load(
+    network: nn.Module, adapter: str, folder: Path, *, trainable: bool = False, open_file: OpenFile | None = None
+) -> list[nn.Parameter]:
     """Put an adapter from disk into the layers it names, replacing one of the same name.
 
-    Returns its parameters, as `add_new`. Raises Invalid when a weight fits no layer of this network.
+    `open_file` opens its weights where they are sealed. Returns its parameters, as `add_new`. Raises Invalid when a
+    weight fits no layer of this network.
     """
     method = read_adapter(folder)
     headers.check_file(folder / WEIGHTS_FILE)
-    weights = load_file(folder / WEIGHTS_FILE)
+    weights = _weights(folder, open_file)
     parts = _by_layer(weights)
     held = dict(layers(network))
     strange = sorted(parts.keys() - held.keys())
@@ -76,6 +80,13 @@ def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = Fa
         held[name].updates[adapter] = update
         parameters += update.parameters().values()
     return parameters
+
+
+def _weights(folder: Path, open_file: OpenFile | None) -> dict[str, Tensor]:
+    if open_file is not None and headers.is_sealed(folder):
+        return weight_files.read_file(folder / WEIGHTS_FILE, open_file)
+    headers.check_plain(folder)
+    return load_file(folder / WEIGHTS_FILE)
 
 
 def _fresh(base: Linear, method: Adapter, generator: torch.Generator) -> Update:

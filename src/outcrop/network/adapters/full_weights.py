@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from outcrop.network import load
 from outcrop.network.adapters.linear import bare
 
-_WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
+_WEIGHTS = (".safetensors", ".safetensors.header", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
 _BESIDE = (".json", ".jinja", ".model", ".txt")
 "What belongs to a model beside its weights: configurations, tokenizer, chat template."
 

@@ -4,6 +4,8 @@ One safetensors file each, `step-00000340-<digest>.safetensors`, written under a
 renamed, so that a file with such a name is whole unless the disk itself failed; then the digest shows it. The one
 before is kept until the next is there.
 
+Of a run that is sealed, the file is sealed content, and the digest is of that.
+
 The file is written piece by piece and hashed on the way: a network trained in full would not fit into memory once more.
 Layout of the format: https://huggingface.co/docs/safetensors/index#format
 """
@@ -21,12 +23,16 @@ from safetensors import safe_open
 from torch import Tensor
 
 from outcrop.errors import Invalid
+from outcrop.keys.envelopes import DataKey
+from outcrop.keys.sealed_content import Sealing, open_file
+from outcrop.network import weight_files
 from outcrop.training.checkpoints.history import History
 from outcrop.training.data_parallel.sharding import ShardedWeights
 from outcrop.training.metrics import EvaluationMetrics, ModelCheckpoint, Score, StepMetrics
 from outcrop.training.weights import TrainedWeights
 
 _KEPT = 2
+_SEALED_AT_ONCE = 8 << 20
 _COLUMNS = ("epoch", "loss", "learning_rate", "grad_norm", "tokens", "supervised", "flops", "seconds")
 _WHOLE = ("epoch", "tokens", "supervised")
 _DTYPES = {
@@ -58,14 +64,15 @@ def snapshot(*, task: str, weights: TrainedWeights | ShardedWeights, history: Hi
     return Snapshot(step=len(steps), tensors=tensors, steps=steps, facts=_facts(task, history))
 
 
-def write(folder: Path, state: Snapshot) -> Path:
-    """Put the state on the disk. Raises OSError when it does not get there; the checkpoints before it stay."""
+def write(folder: Path, state: Snapshot, *, data_key: DataKey | None = None) -> Path:
+    """Put the state on the disk, sealed by the data key if there is one. Raises OSError when it does not get there; the checkpoints before it stay."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"step-{state.step:08d}.tmp"
     digest = hashlib.sha256()
     try:
         with temporary.open("wb") as file:
-            for piece in _pieces(state):
+            pieces = _pieces(state)
+            for piece in pieces if data_key is None else _sealed(pieces, data_key):
                 digest.update(piece)
                 file.write(piece)
             file.flush()
@@ -89,10 +96,17 @@ class Restored(NamedTuple):
     optimizer: dict[str, Tensor]
 
 
-def resume(folder: Path, *, task: str, note: Callable[[str], None], at_most: int | None = None) -> Restored | None:
+def resume(
+    folder: Path,
+    *,
+    task: str,
+    note: Callable[[str], None],
+    at_most: int | None = None,
+    data_key: DataKey | None = None,
+) -> Restored | None:
     """The newest whole checkpoint's state; None where there is none.
 
-    `at_most` passes over those of more steps. Raises Invalid for a checkpoint of another task.
+    `data_key` opens those that it has sealed. `at_most` passes over those of more steps. Raises Invalid for a checkpoint of another task.
     """
     for leftover in folder.glob("*.tmp"):
         leftover.unlink(missing_ok=True)  # killed while writing
@@ -103,7 +117,7 @@ def resume(folder: Path, *, task: str, note: Callable[[str], None], at_most: int
             note(f"{path.name}: damaged on the disk. The run goes on from the checkpoint before it; nothing to do.")
             path.unlink(missing_ok=True)
         elif at_most is None or _step_of(path) <= at_most:
-            return _restore(path, task=task)
+            return _restore(path, task=task, data_key=data_key)
     if damaged:
         note(f"{folder}: no whole checkpoint is left. The run begins anew; look after the disk.")
     return None
@@ -174,11 +188,28 @@ def _facts(task: str, history: History) -> dict[str, Any]:
     }
 
 
-def _restore(path: Path, *, task: str) -> Restored:
+def _sealed(pieces: Iterator[bytes | memoryview], data_key: DataKey) -> Iterator[bytes | memoryview]:
+    sealing = Sealing(data_key)
+    yield sealing.head
+    for piece in pieces:
+        for start in range(0, len(piece), _SEALED_AT_ONCE):
+            yield sealing.update(piece[start : start + _SEALED_AT_ONCE])
+    yield sealing.finish()
+
+
+def _read(path: Path, data_key: DataKey | None) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if data_key is not None:
+        with open_file(path, lambda _wrapped: data_key.plaintext) as sealed:
+            return weight_files.read_tensors(sealed, name=path.name)
     with safe_open(path, framework="pt") as file:
-        facts = json.loads(file.metadata()["facts"])
         # Copies: what is read is a view of the file, which the next checkpoints remove.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return file.metadata(), tensors
+
+
+def _restore(path: Path, *, task: str, data_key: DataKey | None) -> Restored:
+    metadata, tensors = _read(path, data_key)
+    facts = json.loads(metadata["facts"])
     if facts["task"] != task:
         raise Invalid(
             f"{path}: a checkpoint of another task (other data, base or hyperparameters). "

@@ -35,6 +35,7 @@ class Checkpointer:
     ) -> None:
         self._folder = task.run_dir
         self._task = task.digest()
+        self._data_key = None if task.seal is None else task.seal.data_key
         self._every_s = task.hyper.checkpoint_every_s
         self._weights = weights
         self._hooks = hooks
@@ -95,7 +96,9 @@ class Checkpointer:
     def _restore(self, *, at_most: int | None) -> History | None:
         found = None
         if self._ranks.is_first:
-            found = checkpoint.resume(self._folder, task=self._task, note=self._hooks.on_note, at_most=at_most)
+            found = checkpoint.resume(
+                self._folder, task=self._task, note=self._hooks.on_note, at_most=at_most, data_key=self._data_key
+            )
         told = self._ranks.of_first(found and _without_tensors(found.history))
         if told is None:
             return None
@@ -133,7 +136,7 @@ class Checkpointer:
     def _put(self, state: Snapshot) -> float:
         """Seconds it took. Runs in the writing thread."""
         began = time.monotonic()
-        checkpoint.write(self._folder, state)
+        checkpoint.write(self._folder, state, data_key=self._data_key)
         return time.monotonic() - began
 
     def _agreed(self, answer: bool) -> bool:

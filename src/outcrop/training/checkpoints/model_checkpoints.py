@@ -75,7 +75,8 @@ def publish(
 
     Returns what stands in the folder's parity file, None where it could not be written.
     """
-    folder = task.run_dir / checkpoint.name
+    # It is handed over in clear: in the bucket it is sealed as the bucket's objects are.
+    folder = (task.run_dir if task.seal is None else task.seal.scratch) / checkpoint.name
     try:
         parity = output.save(folder, task, trained, held_out=held_out)
         hooks.on_checkpoint(checkpoint, folder)

@@ -6,6 +6,8 @@ base-<id>/                                        the whole network below the ad
 config.json, model.safetensors, tokenizer.json …  instead of the above: a network trained in full
 parity.json                                       the trainer's own log probabilities and greedy tokens on held-out
                                                   records; see `network/parity_file.py`
+
+Of a run that is sealed all of this is made in memory, and sealed on its way to the disk.
 """
 
 import os
@@ -17,6 +19,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
+from outcrop.keys.sealed_folder import seal_folder
 from outcrop.network import load, parity_file
 from outcrop.network.adapters import adapter_files, full_weights
 from outcrop.network.adapters.linear import Routing
@@ -33,21 +36,28 @@ def save(
 ) -> str:
     """Write what was trained as the network holds it now. All of the folder appears at once, or nothing of it.
 
-    Returns what stands in its parity file, which may be given where these very weights were written before. Raises
+    It is sealed where the task says so, unless it stays in memory, in the task's scratch folder. Returns what stands in its parity file, which may be given where these very weights were written before. Raises
     MachineTrouble when the disk does not take it.
     """
     making = folder.with_name(f".{folder.name}.making")
-    shutil.rmtree(making, ignore_errors=True)
+    seals = task.seal if task.seal is not None and task.seal.scratch not in folder.parents else None
+    written = making if seals is None else seals.scratch / making.name
     try:
-        making.mkdir(parents=True)
-        _write(making, task, trained)
-        text = _parity(making, task, trained, held_out) if parity is None else parity
-        (making / parity_file.FILE).write_text(text, "utf-8")
+        for each in {making, written}:
+            shutil.rmtree(each, ignore_errors=True)
+            each.mkdir(parents=True)
+        _write(written, task, trained)
+        text = _parity(written, task, trained, held_out) if parity is None else parity
+        (written / parity_file.FILE).write_text(text, "utf-8")
+        if seals is not None:
+            seal_folder(written, making, seals.data_key)
+            shutil.rmtree(written)
         _make_durable(making)
         _put_in_place(making, folder)
         return text
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(making, ignore_errors=True)
+        for each in (making, written):
+            shutil.rmtree(each, ignore_errors=True)
         raise MachineTrouble(
             f"{folder}: what was trained could not be written ({error}). "
             "Make room on the disk and start the job again; it goes on from its last checkpoint."

@@ -1,0 +1,90 @@
+"""The key that seals a model and all that the job that makes it leaves on the disk.
+
+It is the one that the request names, else that of the model it starts from, else the installation's own where
+everything is sealed. The job's record keeps the data key wrapped; whoever works on the job opens it anew, so that the
+state of the KMS key counts each time.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from outcrop.errors import Denied
+from outcrop.keys.envelopes import INSTALLATION, DataKey, Envelopes
+from outcrop.keys.sealed_folder import KEY_CONTEXT, FolderSeal
+from outcrop.keys.sealed_records import SEAL, key_told, sealed_by
+from outcrop.machine import memory_folder
+from outcrop.settings import Settings
+from outcrop.store.resources import Resource
+
+AuthorizeKey = Callable[[str, Mapping[str, str]], None]
+"Raises Denied where whoever asks may not use the key with this ARN, in this encryption context."
+
+
+class SealingRooms(Protocol):
+    """What seals an installation's models."""
+
+    settings: Settings
+
+    @property
+    def envelopes(self) -> Envelopes: ...
+
+
+def nobody_may(key_arn: str, _context: Mapping[str, str]) -> None:
+    """The answer of who cannot ask whether a key may be used."""
+    raise Denied(f"{key_arn}: nobody was asked whether this key may be used. Name it through the API.")
+
+
+def choose(
+    house: SealingRooms,
+    spelling: str,
+    *,
+    member: str,
+    parent: Resource | None,
+    model_arn: str,
+    region: str,
+    authorize: AuthorizeKey,
+) -> dict[str, Any]:
+    """The members of the document that keep the new data key; none where nothing is sealed.
+
+    `spelling` is the key that the request's `member` names, empty where it names none. A model that comes of a sealed
+    one is sealed: its weights tell what the other's do. Raises Invalid, Denied.
+    """
+    before = sealed_by(parent.document) if parent is not None else None
+    if not spelling and before is None and not house.settings.seal:
+        return {}
+    memory_folder.check()
+    context = {KEY_CONTEXT: model_arn}
+    key_arn = INSTALLATION if before is None else before.key_arn
+    with key_told(f"{member}: "):
+        if before is not None and before.key_arn:
+            authorize(before.key_arn, before.context)
+        if spelling:
+            key_arn = house.envelopes.key_arn("bedrock", region, spelling)
+        if key_arn:
+            authorize(key_arn, context)
+        return {SEAL: house.envelopes.make(key_arn, context).wrapped.document()}
+
+
+@contextmanager
+def made_in_memory(house: SealingRooms, document: Mapping[str, Any], model_arn: str) -> Iterator[FolderSeal | None]:
+    """The seal of a model that is being made, and a folder in memory for it that goes with the block. None where
+    nothing is sealed. Raises Invalid while its KMS key may not be used."""
+    data_key = opened(house, document)
+    if data_key is None:
+        yield None
+        return
+    home, name = house.settings.home, model_arn.rsplit("/", 1)[-1]
+    try:
+        yield FolderSeal(data_key=data_key, scratch=memory_folder.memory_folder(home, name))
+    finally:
+        memory_folder.remove_memory_folder(home, name)
+
+
+def opened(house: SealingRooms, document: Mapping[str, Any]) -> DataKey | None:
+    """The data key of a job or a custom model, in clear. Raises Invalid while its KMS key may not be used."""
+    wrapped = sealed_by(document)
+    if wrapped is None:
+        return None
+    with key_told():
+        return DataKey(plaintext=house.envelopes.open(wrapped), wrapped=wrapped)
