@@ -18,11 +18,13 @@ from outcrop.sagemaker import training_kind as training
 from outcrop.sagemaker.hosting import async_kind as async_invocation
 from outcrop.sagemaker.hosting import change_kind as endpoint_change
 from outcrop.sagemaker.hosting import transform_kind as transform
+from outcrop.sagemaker.pipelines import kind as pipeline_execution
 from outcrop.sagemaker.tuning import kind as tuning
 
 KINDS: tuple[JobKind[Any], ...] = (
     customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
     async_invocation.KIND, transform.KIND, tuning.KIND, ingestion.KIND, document_change.KIND, evaluation.KIND,
+    pipeline_execution.KIND,
 )  # fmt: skip
 
 

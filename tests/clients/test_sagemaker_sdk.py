@@ -14,6 +14,7 @@ import pytest
 from outcrop.cli.sagemaker_sdk import SHIM
 from tests.clients.test_programs import CLIENTS, PROGRAMS
 from tests.support.patience import PATIENCE_S
+from tests.support.pipeline_house import role_of_pipelines
 from tests.support.sandboxes import needs_sandbox
 from tests.support.servers import Installed, installed, outcrop
 from tests.support.training_programs import name_environment
@@ -141,3 +142,18 @@ def test_a_tuner_of_version_2_searches_and_finds_its_best_model(house: Installed
     assert told["best"] == told["model"] == told["attached"] == "True"
     assert told["estimator"] == "PyTorch 2 True"
     assert told["warm"] == "Completed True"
+
+
+@with_sdk2
+def test_a_pipeline_of_version_2_is_upserted_started_and_waited_for(house: Installed, tmp_path: Path) -> None:
+    role = role_of_pipelines(house.role.split(":")[4])
+    lines = printed(house, SDK2, "sagemaker2_pipeline.py", role, str(tmp_path))
+    told = dict(line.split(" ", 1) for line in lines if " " in line)
+    assert told["described"] == "again 2"
+    assert told["status"] == "Succeeded"
+    assert told["steps"] == "[('Check', 'Succeeded'), ('First', 'Succeeded'), ('Second', 'Succeeded')]"
+    assert told["parameters"] == "[{'Name': 'Epochs', 'Value': '3'}]"
+    assert told["trained"] == "6", "the second goes on from the model of the first"
+    assert told["failed"] == "WaiterError"
+    assert told["reason"] == "Step failure: TooMany: too many epochs: 10"
+    assert lines[-1] == "deleted"

@@ -20,10 +20,11 @@ MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:
 AT_ONCE = 4
 ELSEWHERE = {
     "CreateKnowledgeBase", "CreateDataSource", "StartIngestionJob", "IngestKnowledgeBaseDocuments",
-    "DeleteKnowledgeBaseDocuments", "CreateGuardrail", "CreateGuardrailVersion",
+    "DeleteKnowledgeBaseDocuments", "CreateGuardrail", "CreateGuardrailVersion", "CreatePipeline", "DeletePipeline",
+    "StartPipelineExecution", "StopPipelineExecution", "RetryPipelineExecution",
 }  # fmt: skip
 """Tried in test_knowledge_tokens.py, whose operations answer without an ARN and have longer tokens, and in
-test_guardrails.py."""
+test_guardrails.py; those of pipelines, whose tokens are longer too, in test_pipeline_tokens.py."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from tests.support.listings import (
     kms,
     knowledge,
     logs,
+    pipelines,
     s3,
     sagemaker,
     sagemaker_hosting,
@@ -36,7 +37,7 @@ from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
-    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
+    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS, *pipelines.LISTINGS,
     *vectors.LISTINGS, *knowledge.LISTINGS, *kms.LISTINGS, *agent_runtime.LISTINGS, *cloudtrail.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
@@ -50,6 +51,9 @@ NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "sagemaker.DescribeInferenceComponent",
     "sagemaker.DescribeModel",
     "sagemaker.DescribeHub",
+    "sagemaker.DescribePipeline",
+    "sagemaker.DescribePipelineDefinitionForExecution",
+    "sagemaker.DescribePipelineExecution",
     "sagemaker.DescribeHubContent",
     "sagemaker.DescribeTrainingJob",
     "sagemaker.DescribeTransformJob",

@@ -12,7 +12,7 @@ access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.engine import Connection
 
@@ -314,6 +314,35 @@ class Access:
             return Decision.DENIED_IMPLICITLY
         return self.decisions.of_role(role, RequiredPermission(action=action, resource=resource), context)
 
+    def check_role_may_ask(
+        self, role_arn: str, service: str, operation: str, params: Mapping[str, Any], *, region: str
+    ) -> None:
+        """Raises Denied at the first permission that an operation needs and the role lacks under which it is asked."""
+        role = self._role(role_arn)
+        asked = RequestedOperation(
+            service=service,
+            operation=operation,
+            params=params,
+            region=region,
+            account=self.account,
+            find=lambda kind, name: self._find(region, kind, name),
+            foundation=self.foundation,
+            caller_arn=role_arn,
+        )
+        context = {
+            "aws:RequestedRegion": region,
+            "aws:SecureTransport": "true",
+            "aws:ViaAWSService": "false",
+            "aws:PrincipalIsAWSService": "false",
+            **_about_tags(asked),
+        }
+        for need in needs(asked):
+            if role is None or self.decisions.of_role(role, need, context) is not Decision.ALLOWED:
+                raise Denied(
+                    f"The role {role_arn} is not authorized to perform: {need.action} on resource: {need.resource}. "
+                    "Allow it in a policy of the role."
+                )
+
     def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
         """Raises Invalid unless the role exists and trusts the service.
 
@@ -475,9 +504,13 @@ class Access:
 
 def _context(call: AuthorizableRequest, asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
     """The condition keys of the request itself, whichever permission it needs."""
-    context, tags = circumstances(call), tags_in(asked)
-    if tags:
-        context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return circumstances(call) | _about_tags(asked)
+
+
+def _about_tags(asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys about the tags that a request brings or takes away."""
+    tags = tags_in(asked)
+    context: dict[str, str | tuple[str, ...]] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     keys = tag_keys_in(asked, tags)
     if keys:
         context["aws:TagKeys"] = keys

@@ -53,6 +53,7 @@ _TYPES: Mapping[tuple[str, str], str] = {
     ("sagemaker", "hyper-parameter-tuning-job"): "AWS::SageMaker::HyperParameterTuningJob",
     ("sagemaker", "inference-component"): "AWS::SageMaker::InferenceComponent",
     ("sagemaker", "model"): "AWS::SageMaker::Model",
+    ("sagemaker", "pipeline"): "AWS::SageMaker::Pipeline",
     ("sagemaker", "training-job"): "AWS::SageMaker::TrainingJob",
     ("sagemaker", "transform-job"): "AWS::SageMaker::TransformJob",
     ("sts", "assumed-role"): "AWS::STS::AssumedRole",

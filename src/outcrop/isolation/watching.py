@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from outcrop.isolation.control_groups import ControlGroup
 from outcrop.isolation.limits import Breach, SandboxLimits
@@ -31,6 +32,8 @@ _FREE_S, _WALK_S, _LONGEST_WALK_S = 0.5, 5.0, 30.0
 "Between two looks at the free space; between two walks over a program's files at least, and at most for large trees."
 _HASTY_PAUSES = 20
 "The pause after a walk where the free space says that a limit may be near."
+_MANY_FILES = 5_000
+"New files and folders since the last walk that bring the next one: a chain of folders takes longest to remove."
 
 
 class UseWatch:
@@ -115,6 +118,19 @@ def _memory_left() -> int:
     raise AssertionError("the kernel does not say how much memory is available")
 
 
+class FreeSpace(NamedTuple):
+    """The space that a device has left."""
+
+    num_bytes: int
+    num_files: int
+    "Files and folders that it may still take; 0 where it does not say."
+
+    @property
+    def counted_bytes(self) -> int:
+        """Free bytes, and those that the files which it may still take would count."""
+        return self.num_bytes + self.num_files * _SMALLEST_FILE_BYTES
+
+
 class DiskWatch:
     """A watch over the disk of a sandbox's folders.
 
@@ -126,7 +142,7 @@ class DiskWatch:
         self._processes = processes
         self._folders = folders
         self._limits = limits
-        self._free_before: dict[int, int] = {}
+        self._free_before: dict[int, FreeSpace] = {}
         self._left = 0
         "Bytes that the program had left at the last walk."
         self._walk_at = self._hasty_walk_at = -inf
@@ -165,15 +181,17 @@ class DiskWatch:
         if now >= self._walk_at:
             return True
         free = self._free()
-        gone = sum(max(0, before - free.get(device, before)) for device, before in self._free_before.items())
-        return now >= self._hasty_walk_at and gone >= self._left // 2
+        pairs = [(before, free.get(device, before)) for device, before in self._free_before.items()]
+        files = sum(max(0, before.num_files - left.num_files) for before, left in pairs)
+        gone = sum(max(0, before.counted_bytes - left.counted_bytes) for before, left in pairs)
+        return now >= self._hasty_walk_at and (gone >= self._left // 2 or files >= _MANY_FILES)
 
-    def _free(self) -> dict[int, int]:
-        """Bytes that are free on each device, and those that the files which it may still take would count."""
+    def _free(self) -> dict[int, FreeSpace]:
+        """What is free on each device."""
         found = {}
         for folder in self._folders:
             told = os.statvfs(folder)
-            found[os.stat(folder).st_dev] = told.f_bfree * told.f_frsize + told.f_ffree * _SMALLEST_FILE_BYTES
+            found[os.stat(folder).st_dev] = FreeSpace(told.f_bfree * told.f_frsize, told.f_ffree)
         return found
 
 

@@ -22,6 +22,8 @@ from outcrop.store.resources import NameTaken, Resource, Row
 from outcrop.store.store import Store
 
 _BEGAN = "beganTime"
+_OF_AN_END = (_BEGAN, "endTime", "failureMessage")
+"Members of the document that a job which begins again has not."
 
 
 class JobEnded(Conflict):
@@ -206,6 +208,22 @@ class Jobs:
         ended = self._change(job_arn, decide)
         self.stop_children(job_arn)
         return ended
+
+    def begin_again(self, job_arn: str, renewed: Callable[[Resource], dict[str, Any]]) -> Resource:
+        """Put an ended job back into its kind's first state, with the document that `renewed` makes of its row.
+
+        For kinds whose ends somebody may take back: a pipeline execution that is retried. Raises Conflict for a job
+        that has not ended, and what `renewed` raises.
+        """
+
+        def decide(row: Resource) -> Change:
+            kind = self.kind_of(row)
+            if row.status not in kind.lifecycle.ended:
+                raise Conflict(f"The {kind.noun} {row.arn} is {row.status}.")
+            kept = {name: value for name, value in renewed(row).items() if name not in _OF_AN_END}
+            return Change(kind.first, kept)
+
+        return self._change(job_arn, decide)
 
     def fail_damaged(self, job_arn: str) -> None:
         """End a job whose record cannot be read."""

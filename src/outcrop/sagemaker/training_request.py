@@ -45,7 +45,7 @@ def create(
 ) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal.
 
-    `parent` is the tuning job that creates it, and `tuning` what that keeps with it.
+    `parent` is the tuning job or pipeline execution that creates it, and `tuning` what the former keeps with it.
     """
     name = params["TrainingJobName"]
     job_arn = sagemaker_arn(region, house.account, f"{KIND.name}/{name.lower()}")

@@ -56,7 +56,8 @@ STAR_ALONE = {
     },
     "sagemaker": {
         "GetSearchSuggestions", "ListEndpointConfigs", "ListEndpoints", "ListHubs", "ListHyperParameterTuningJobs",
-        "ListInferenceComponents", "ListModels", "ListTrainingJobs", "ListTransformJobs", "Search",
+        "ListInferenceComponents", "ListModels", "ListPipelineExecutionSteps", "ListPipelines", "ListTrainingJobs",
+        "ListTransformJobs", "Search",
     },
     "sagemaker-runtime": set(),
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},

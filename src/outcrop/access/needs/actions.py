@@ -32,6 +32,8 @@ _SAGEMAKER_KINDS = {
     "TrialComponent": "experiment-trial-component",
 }
 """Kinds in ARNs that are not the noun in lower case with dashes."""
+_OF_PIPELINES = {"ListPipelineExecutions", "StartPipelineExecution"}
+"""Operations on executions that name their pipeline. The others name the execution by its ARN."""
 _FREE = {"GetCallerIdentity", "GetSessionToken"}
 """AWS: no permission is needed, and an explicit deny changes nothing."""
 _TAG_MEMBERS = ("tags", "Tags", "TagsList", "jobTags")
@@ -94,6 +96,10 @@ def _roles_of_definitions(asked: RequestedOperation) -> list[str]:
 
 
 def _sagemaker_resource(asked: RequestedOperation) -> str:
+    if asked.operation in _OF_PIPELINES:
+        return asked.arn("sagemaker", "pipeline", asked.params["PipelineName"])
+    if "PipelineExecutionArn" in asked.params:
+        return str(asked.params["PipelineExecutionArn"])
     found = _SAGEMAKER_NOUN.match(asked.operation)
     noun = "Endpoint" if asked.service == "sagemaker-runtime" else found.group(1) if found else ""
     arn, name = asked.params.get(f"{noun}Arn"), asked.params.get(f"{noun.removesuffix('V2')}Name")

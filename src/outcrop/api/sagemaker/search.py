@@ -68,7 +68,7 @@ _SEARCHED: dict[str, Searched] = {
 def search(house: House, call: Call) -> Answered:
     params = call.params
     if params.get("VisibilityConditions"):
-        raise Invalid("VisibilityConditions: there are no pipelines whose runs could be hidden. Leave it out.")
+        raise Invalid("VisibilityConditions: jobs of pipelines are found like all others. Leave it out.")
     if params.get("CrossAccountFilterOption", "SameAccount") == "CrossAccount":
         raise Invalid("CrossAccountFilterOption: there is one account. Leave it out, or say SameAccount.")
     resource: str = params["Resource"]

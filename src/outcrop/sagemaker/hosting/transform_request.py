@@ -15,8 +15,13 @@ _WHOLE = (None, "$")
 "Filters that leave a record as it is."
 
 
-def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
-    """Check the request, write the job's row, and return its ARN. Raises Refusal."""
+def create(
+    house: HostingRooms, params: Mapping[str, Any], *, region: str, owner: str, parent: str | None = None
+) -> str:
+    """Check the request, write the job's row, and return its ARN. Raises Refusal.
+
+    `parent` is the pipeline execution that creates it.
+    """
     name = params["TransformJobName"]
     job_arn = sagemaker_arn(region, house.account, f"{KIND.name}/{name.lower()}")
     _check(params)
@@ -44,6 +49,7 @@ def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
             region=region,
             document={"request": kept, "fleet": fleet.document(), "numDone": 0},
             owner=owner,
+            parent=parent,
         )
         house.store.tags.put(job_arn, tags)
     return job_arn

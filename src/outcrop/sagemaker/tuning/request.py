@@ -17,8 +17,13 @@ from outcrop.store.resources import Resource
 from outcrop.store.tags import check_number, tags_of
 
 
-def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
-    """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal."""
+def create(
+    house: TrainingRooms, params: Mapping[str, Any], *, region: str, owner: str, parent: str | None = None
+) -> str:
+    """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal.
+
+    `parent` is the pipeline execution that creates it.
+    """
     name = params["HyperParameterTuningJobName"]
     job_arn = sagemaker_arn(region, house.account, f"{KIND.name}/{name.lower()}")
     planned = plan.read(params)
@@ -43,7 +48,7 @@ def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str, owne
                 f"already exists ({job_arn})",
                 http_status=400,
             )
-        house.jobs.add(KIND, job_arn=job_arn, name=name, region=region, document=document, owner=owner)
+        house.jobs.add(KIND, job_arn=job_arn, name=name, region=region, document=document, owner=owner, parent=parent)
         house.store.tags.put(job_arn, tags)
     return job_arn
 
