@@ -42,6 +42,8 @@ class PlaintextScan:
         owners = np.repeat(np.arange(len(words)), [len(each) for each in words])
         places = np.concatenate([np.arange(len(each)) * _WORD_BYTES for each in words])
         joined = np.concatenate(words)
+        telling = np.concatenate([~_within_one_byte(each) for each in words])
+        joined, owners, places = joined[telling], owners[telling], places[telling]
         order = np.argsort(joined, kind="stable")
         self._words, self._owners, self._places = joined[order], owners[order], places[order]
         self._table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
@@ -74,7 +76,7 @@ class PlaintextScan:
     def _find(self, data: bytes) -> tuple[int, str, bytes] | None:
         for shift in range(_WORD_BYTES):
             words = _words_of(data, shift)
-            maybe = np.nonzero(self._table[_mixed(words)])[0]
+            maybe = np.nonzero(self._table[_mixed(words)] & ~_within_one_byte(words))[0]
             first = np.searchsorted(self._words, words[maybe], side="left")
             last = np.searchsorted(self._words, words[maybe], side="right")
             for hit in np.nonzero(last > first)[0]:
@@ -103,6 +105,18 @@ class PlaintextScan:
             if len(set(window)) >= _DULL_BYTES and not any(window in each for each in self._known):
                 return window
         return None
+
+
+def _within_one_byte(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which words repeat one byte, as both of their neighbours do: every window around them is dull.
+
+    Weights have zeros by the page, and so have files: each of the one would be held against each of the other.
+    """
+    dull = np.zeros(len(words), dtype=np.bool_)
+    same = words[1:] == words[:-1]
+    one_byte = words == (words & np.uint64(0xFF)) * np.uint64(0x0101010101010101)
+    dull[1:-1] = same[1:] & same[:-1] & one_byte[1:-1]
+    return dull
 
 
 def _words_of(data: bytes, shift: int) -> NDArray[np.uint64]:
