@@ -19,9 +19,9 @@ OUTCROP_SOAK_MINUTES ?= 30
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
-.PHONY: quickstart test test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
+.PHONY: quickstart test test-postgresql test-processors lint soak results sweep-defaults bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-sealing bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-learning bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test install-ray bench-cluster clients clients-sagemaker clients-lm-eval clients-s3-encryption \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families screenshots install install-test install-ray bench-cluster bench-postgresql clients clients-sagemaker clients-lm-eval clients-s3-encryption \
 	bytecode clean
 
 quickstart: install
@@ -33,6 +33,11 @@ quickstart: install
 
 test: install-test
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# The flow and the laws with every record in PostgreSQL (Debian's package `postgresql`), a server for each process.
+test-postgresql: install-test
+	OUTCROP_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
+		--no-loadscope-reorder tests/contract tests/flow tests/property
 
 test-processors: install-test
 	$(BIN)/python -m tests.processors
@@ -83,6 +88,9 @@ bench-evaluate: install-test
 
 bench-cluster: install-ray
 	$(BIN)/python -m bench.cluster
+
+bench-postgresql: install-test
+	$(BIN)/python -m bench.postgresql
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

@@ -1,5 +1,6 @@
 """The servers that are measured: ours, moto's, one that echoes, and one that only takes."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,10 +49,11 @@ class Door:
 
 
 @contextmanager
-def our_door(home: Path) -> Iterator[Door]:
+def our_door(home: Path, database_url: str = "") -> Iterator[Door]:
     port = free_port()
+    environment = os.environ | {"OUTCROP_DATABASE_URL": database_url}
     command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(f"{endpoint}/health")
         shown = subprocess.run(
@@ -59,6 +61,7 @@ def our_door(home: Path) -> Iterator[Door]:
             capture_output=True,
             text=True,
             check=True,
+            env=environment,
         ).stdout
         given = dict(
             line.removeprefix("export ").split("=", 1) for line in shown.splitlines() if line.startswith("export ")

@@ -2,10 +2,16 @@
 
 The longest files begin first: a file runs in one process, and one that begins last keeps the others waiting for its end.
 Properties are tried on fewer examples every day than in `make soak`, which chooses the profile of that name.
+
+With OUTCROP_TEST_DATABASE=postgresql in the environment, each home of the tests has a database of its own in one
+PostgreSQL server of the process (`make test-postgresql`).
 """
 
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -66,6 +72,45 @@ LONGEST = (
     "unit/test_sagemaker.py",
 )
 "The longest first, by processor time and waiting as measured; what is not named here takes less than ten seconds."
+
+
+_IN_POSTGRESQL = os.environ.get("OUTCROP_TEST_DATABASE") == "postgresql"
+_HOMES = Path(__file__).parent / "support" / "postgresql_homes"
+_server = ExitStack()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not _IN_POSTGRESQL or (hasattr(session.config.option, "dist") and session.config.option.dist != "no"):
+        return  # under xdist, each worker has a server of its own
+    from tests.support import postgres
+
+    programs = postgres.programs()
+    if programs is None:
+        pytest.exit("OUTCROP_TEST_DATABASE: PostgreSQL is not installed (Debian's package is `postgresql`).", 2)
+    url = _server.enter_context(postgres.postgres_server(programs))
+    os.environ["OUTCROP_TEST_DATABASE_SERVER"] = url.render_as_string(hide_password=False)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_HOMES), os.environ.get("PYTHONPATH", "")]))
+    sys.path.insert(0, str(_HOMES))
+    import homes_in_postgresql
+
+    homes_in_postgresql.install()
+
+
+def pytest_sessionfinish() -> None:
+    _server.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _databases_of_its_own() -> Iterator[None]:
+    """What a file's homes had in PostgreSQL goes with the file: a database takes 7 MB of the disk."""
+    if not _IN_POSTGRESQL:
+        yield
+        return
+    import homes_in_postgresql
+
+    before = homes_in_postgresql.names()
+    yield
+    homes_in_postgresql.drop(homes_in_postgresql.names() - before)
 
 
 @pytest.fixture(autouse=True)

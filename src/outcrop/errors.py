@@ -16,6 +16,7 @@
     │   │   └── ModelDamaged    its files are missing or cannot be read
     │   └── ServiceRefusal      a code of the service itself            S3's NoSuchKey, IAM's NoSuchEntity, ...
     └── MachineTrouble          port taken, disk full, home not writable: the person at the machine mends it
+        └── Unavailable         the database does not answer: it passes ServiceUnavailableException
 
 A broken promise of our own code is no member of this tree: it is an `assert`.
 """
@@ -100,3 +101,7 @@ class ServiceRefusal(Refusal):
 
 class MachineTrouble(OutcropError):
     """Something about this machine that a person must mend: a taken port, a full disk, an unwritable home."""
+
+
+class Unavailable(MachineTrouble):
+    """What Outcrop works with does not answer at the moment: the same request, sent later, will do."""

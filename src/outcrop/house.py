@@ -22,6 +22,7 @@ from outcrop.evaluation.jobs.kind import KIND as EVALUATION
 from outcrop.jobs.kinds import JobKind
 from outcrop.kinds import KINDS
 from outcrop.settings import Settings
+from outcrop.store.leadership import Leadership
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
@@ -162,6 +163,11 @@ class House:
     def store(self) -> Store:
         """Records and files."""
         return Store.open(self.settings)
+
+    @room
+    def leadership(self) -> Leadership:
+        """Whether this process does what one server of an installation does."""
+        return Leadership(self.store.engine)
 
     @room
     def points(self) -> "Points":

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from outcrop.errors import MachineTrouble
+from outcrop.errors import MachineTrouble, Unavailable
 
 UNEXPECTED = "Encountered an unexpected error when processing the request, please try again"
 "What a customer is told of a defect; the log has the rest."
@@ -47,7 +47,10 @@ def contained(log: logging.Logger, what: str) -> Iterator[Contained]:
         yield outcome
     except Exception as error:
         outcome.error = error
-        log.error("%s broke", what, exc_info=error)
+        if isinstance(error, Unavailable):
+            log.warning("%s waits: %s", what, error)  # every loop says so, as often as it comes round
+        else:
+            log.error("%s broke", what, exc_info=error)
 
 
 def each(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT_KEY, ROOT_KEY_COMMAND = "OUTCROP_ROOT_KEY", "OUTCROP_ROOT_KEY_COMMAND"
 NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND = "OUTCROP_NEW_ROOT_KEY", "OUTCROP_NEW_ROOT_KEY_COMMAND"
+DATABASE_URL = "OUTCROP_DATABASE_URL"
 "Environment variables for processes that open the database, and for no others: see `machine/environment.py`."
 MODEL_KEYS = "OUTCROP_MODEL_KEYS"
 "The one for an engine of sealed weights, with their data keys; handed on to nobody."

@@ -66,7 +66,8 @@ MODEL_UNITS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Places of one installation. It may be printed: the one secret in it, a root key, is left out then."""
+    """Places of one installation. It may be printed: its secrets, a root key and a database's password, are left out
+    then."""
 
     home: Path
     "All data of this installation."
@@ -84,8 +85,8 @@ class Settings:
     tls_key: Path | None = None
     tls_ca: Path | None = None
     "The certificates that clients have to trust for it; None: those that they trust anyway."
-    database_url: str = ""
-    "SQLAlchemy URL; empty means SQLite in the home."
+    database_url: str = field(default="", repr=False)
+    "SQLAlchemy URL, perhaps with a password; empty means SQLite in the home."
     threads: int = 0
     "CPU threads for training and for each engine; 0 leaves the choice to torch."
     preload: Preload = Preload.ENGINES
@@ -136,6 +137,11 @@ class Settings:
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'outcrop.db'}"
+
+    @property
+    def database_variables(self) -> dict[str, str]:
+        """The environment variable by which a child finds the database; none where it lies in the home."""
+        return {private.DATABASE_URL: self.database_url} if self.database_url else {}
 
     @property
     def objects(self) -> Path:
@@ -229,7 +235,7 @@ def read(
         tls_cert=_path(environment, "OUTCROP_TLS_CERT"),
         tls_key=_path(environment, "OUTCROP_TLS_KEY"),
         tls_ca=_path(environment, "OUTCROP_TLS_CA"),
-        database_url=environment.get("OUTCROP_DATABASE_URL", ""),
+        database_url=environment.get(private.DATABASE_URL, "").strip(),
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         preload=_preload(environment),
         fork_server=Path(shared) if (shared := environment.get("OUTCROP_FORK_SERVER")) else None,

@@ -18,13 +18,25 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[sql.URL]:
+def postgres_server() -> Iterator[postgres.PostgresServer]:
     """A server for all tests of this process."""
     programs = postgres.programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian's package is `postgresql`)")
-    with postgres.postgres_server(programs) as url:
-        yield url
+    with postgres.running_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.PostgresServer) -> sql.URL:
+    return postgres_server.url
+
+
+@pytest.fixture
+def in_postgresql(postgres_url: sql.URL, tmp_path: Path) -> Settings:
+    """A new home whose records are in PostgreSQL."""
+    url = postgres.new_database(postgres_url, f"home_{next(_numbers)}")
+    return Settings(home=tmp_path / "home", database_url=url.render_as_string(hide_password=False))
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
@@ -33,8 +45,8 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     home = tmp_path / "home"
     if request.param == "SQLite":
         return Settings(home=home)
-    url = postgres.new_database(request.getfixturevalue("postgres_url"), f"home_{next(_numbers)}")
-    return Settings(home=home, database_url=url.render_as_string(hide_password=False))
+    chosen: Settings = request.getfixturevalue("in_postgresql")
+    return chosen
 
 
 @pytest.fixture

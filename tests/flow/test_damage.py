@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sql
 from botocore.exceptions import ClientError
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.inference.client import EngineClient, UnknownAdapter
 from tests.support.checkpoints import checkpoint
+from tests.support.databases import by_hand, sqlite_only
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.patience import eventually
 from tests.support.servers import Installed, installed
@@ -163,20 +164,28 @@ def test_a_base_model_that_cannot_be_loaded_is_given_up_with_its_reason(house: I
     assert f"engine-{BROKEN}" not in parts
 
 
-@pytest.mark.parametrize("document", ["null", "{", '{"modelArn": 5, "desiredModelArn": []}'])
+_DAMAGED = sql.text(
+    "INSERT INTO resources SELECT :place, :kind, region, 'damaged', :state, created, updated, 1, CAST(:document AS JSON) "
+    "FROM resources WHERE arn = :like"
+)
+
+
+@pytest.mark.parametrize(
+    "document", ["null", pytest.param("{", marks=sqlite_only), '{"modelArn": 5, "desiredModelArn": []}']
+)
 def test_a_damaged_record_keeps_nobody_waiting(house: Installed, deployment: str, document: str) -> None:
     bedrock = client(house, "bedrock")
     arn = deployment.rsplit("/", 1)[0] + "/damaged00000"
-    with sqlite3.connect(house.settings.home / "outcrop.db", timeout=30) as database:
+    with by_hand(house.settings) as database:
         for kind, place in (
             ("custom-model-deployment", arn),
             ("engine", "engine/damaged"),
             ("model-customization-job", f"{arn}j"),
         ):
-            database.execute(
-                "INSERT OR REPLACE INTO resources SELECT ?, ?, region, ?, ?, created, updated, 1, ? FROM resources WHERE arn = ?",
-                (place, kind, "damaged", "InProgress" if place.endswith("j") else "Creating", document, deployment),
-            )
+            database.execute(sql.text("DELETE FROM resources WHERE arn = :place"), {"place": place})
+            values = {"place": place, "kind": kind, "document": document, "like": deployment}
+            state = "InProgress" if place.endswith("j") else "Creating"
+            database.execute(_DAMAGED, {**values, "state": state})
     # the damaged one is Failed with a sentence, and may be deleted; others go on
     listed = bedrock.list_custom_model_deployments()["modelDeploymentSummaries"]
     assert deployment in [each["customModelDeploymentArn"] for each in listed]
@@ -188,11 +197,11 @@ def test_a_damaged_record_keeps_nobody_waiting(house: Installed, deployment: str
     ask(house, deployment)
     assert httpx.get(f"{house.settings.endpoint}/health").status_code == 200
     bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier=arn)
-    with sqlite3.connect(house.settings.home / "outcrop.db", timeout=30) as database:
-        database.execute("DELETE FROM resources WHERE name = 'damaged'")
+    with by_hand(house.settings) as database:
+        database.execute(sql.text("DELETE FROM resources WHERE name = 'damaged'"))
 
 
 def statuses(house: Installed) -> dict[str, str]:
-    with sqlite3.connect(house.settings.home / "outcrop.db", timeout=30) as database:
-        query = "SELECT kind, status FROM resources WHERE name = 'damaged' AND kind != 'engine'"
-        return dict(database.execute(query).fetchall())
+    with by_hand(house.settings) as database:
+        query = sql.text("SELECT kind, status FROM resources WHERE name = 'damaged' AND kind != 'engine'")
+        return {kind: status for kind, status in database.execute(query)}

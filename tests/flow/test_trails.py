@@ -23,6 +23,7 @@ from outcrop.store.database import writing
 from outcrop.trails.delivery import TrailDelivery
 from outcrop.trails.progress import ProgressRecords
 from outcrop.trails.verification import TrailVerifier
+from tests.support.databases import kept_bytes
 from tests.support.servers import Running, outcrop, running_server
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -212,7 +213,7 @@ def test_secrets_policies_and_bodies_are_in_no_event(house: Running) -> None:
     (invoked,) = look_up(house, "EventName", "Converse")
     assert json.loads(invoked["CloudTrailEvent"])["requestParameters"] == {"modelId": "nobody.has-this"}
     house.write()
-    kept = b"".join(path.read_bytes() for path in house.settings.home.glob("outcrop.db*"))
+    kept = kept_bytes(house.settings)
     assert key["SecretAccessKey"].encode() not in kept
 
 
@@ -343,7 +344,7 @@ def test_a_trail_takes_what_its_selectors_say(house: Running) -> None:
         with pytest.raises(ClientError) as raised:
             cloudtrail.put_event_selectors(TrailName="choosing", AdvancedEventSelectors=wrong)
         assert code_of(raised) == "InvalidEventSelectorsException"
-    everything = b"".join(path.read_bytes() for path in house.settings.home.glob("outcrop.db*"))
+    everything = kept_bytes(house.settings)
     house.client("cloudtrail").delete_trail(Name="choosing")
     assert f'"{PASSWORD}"'.encode() not in everything.replace(b'{"m":"' + PASSWORD.encode(), b"")
 

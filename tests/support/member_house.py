@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sql
-
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
 from outcrop.api.bedrock import unreal
@@ -31,6 +29,7 @@ from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings
 from outcrop.vectors.records import DistanceMetric
 from tests.support import kms_members
+from tests.support.databases import wait_for_no_disk
 from tests.support.policies import policy, trusting
 from tests.support.recorded_members import Recorded
 
@@ -252,9 +251,7 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 def furnished(home: Path) -> Furnished:
     platform = House.open(Settings(home=home), SystemClock())
-    # Nothing has to outlive this process, and most of the time would go by in waiting for the disk.
-    sql.event.listen(platform.store.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
-    platform.store.engine.dispose()
+    wait_for_no_disk(platform.store.engine)
     identity = platform.access.identities.get(Kind.USER, "admin")
     caller = Caller(arn=identity.arn, account=platform.account, user_id=identity.id, key_id="AKIAMEMBERS")
     model = f"arn:aws:bedrock:{REGION}:{platform.account}:custom-model/{BASE}:0:2k/membersmembe"

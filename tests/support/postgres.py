@@ -18,7 +18,8 @@ from tests.support.patience import PATIENCE_S, eventually
 
 _USER = "nobody"
 "Whoever is root is not let in by initdb and postgres."
-_QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200")
+_MANY = ("max_connections=400",)
+_QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", *_MANY)
 "Nothing has to outlive the test."
 _ENCODING = ("--encoding=UTF8", "--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8")
 "Letters in the order of English, as on most servers: what relies on another order is found out."
@@ -33,34 +34,70 @@ def programs() -> Path | None:
     return debian[-1].parent if debian else None
 
 
+class PostgresServer:
+    """A server that can be ended and started again; its data lie in a folder of its own."""
+
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
+        """`durable`: what it commits is on the disk."""
+        # Not in pytest's folder, which belongs to root: and a Unix socket's path may have only about 100 characters.
+        self._folder = Path(tempfile.mkdtemp(prefix="outcrop-pg-"))
+        self._programs = programs
+        self._options = [part for option in (_MANY if durable else _QUICK) for part in ("-c", option)]
+        self._as_user: dict[str, Any] = {"cwd": self._folder}
+        user = pwd.getpwuid(os.getuid()).pw_name
+        if os.getuid() == 0:
+            user, entry = _USER, pwd.getpwnam(_USER)
+            os.chown(self._folder, entry.pw_uid, entry.pw_gid)
+            self._as_user |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        self._data = self._folder / "data"
+        initdb: list[str | Path] = [programs / "initdb", "-D", self._data, "-U", user, "--auth=trust", "--no-sync"]
+        subprocess.run([*initdb, *_ENCODING], check=True, capture_output=True, **self._as_user)
+        query = {"host": str(self._folder)}
+        self.url = sql.URL.create("postgresql+psycopg", username=user, database="postgres", query=query)
+        "Of the first database, in which the user may do everything."
+
+    def start(self) -> None:
+        command: list[str | Path] = [
+            self._programs / "postgres",
+            "-D",
+            self._data,
+            "-k",
+            self._folder,
+            "-h",
+            "",
+            *self._options,
+        ]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_user)
+        eventually(lambda: _answers(self.url) or self._process.poll() is not None)
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)  # ends the connections that are open
+        self._process.wait(timeout=PATIENCE_S)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder)
+
+
 @contextmanager
-def postgres_server(programs: Path) -> Iterator[sql.URL]:
-    """The URL of its first database, in which the user may do everything."""
-    # Not in pytest's folder, which belongs to root: and the path of a Unix socket may have only about 100 characters.
-    folder = Path(tempfile.mkdtemp(prefix="outcrop-pg-"))
-    as_user: dict[str, Any] = {"cwd": folder}
-    user = pwd.getpwuid(os.getuid()).pw_name
-    if os.getuid() == 0:
-        user, entry = _USER, pwd.getpwnam(_USER)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-        as_user |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    data = folder / "data"
-    initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", user, "--auth=trust", "--no-sync", *_ENCODING]
-    subprocess.run(initdb, check=True, capture_output=True, **as_user)
-    options = [part for option in _QUICK for part in ("-c", option)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options], stdout=log, stderr=log, **as_user
-        )
+def running_postgres(programs: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+    server = PostgresServer(programs, durable=durable)
     try:
-        url = sql.URL.create("postgresql+psycopg", username=user, database="postgres", query={"host": str(folder)})
-        eventually(lambda: _answers(url) or server.poll() is not None)
-        assert server.poll() is None, (folder / "log").read_text()
-        yield url
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
-        server.send_signal(signal.SIGINT)  # ends the connections that are open
-        server.wait(timeout=PATIENCE_S)
-        shutil.rmtree(folder)
+        server.remove()
+
+
+@contextmanager
+def postgres_server(programs: Path, *, durable: bool = False) -> Iterator[sql.URL]:
+    """The URL of its first database, in which the user may do everything."""
+    with running_postgres(programs, durable=durable) as server:
+        yield server.url
 
 
 def new_database(server: sql.URL, name: str) -> sql.URL:

@@ -16,7 +16,6 @@ from typing import Any
 from unittest.mock import patch
 
 import anyio
-import sqlalchemy as sql
 
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
@@ -41,6 +40,7 @@ from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from outcrop.store.watch import ChangeWatch
 from outcrop.tokens.tokenizer import Tokenizer
+from tests.support.databases import wait_for_no_disk
 from tests.support.engines_room import NumbersLauncher, Process
 from tests.support.small_tokenizers import BUNDLED
 
@@ -233,9 +233,7 @@ class ServingHouse:
         self.clock, self.loop = MovableClock(), MovedLoop()
         self.settings = Settings(home=home, memory_limit=round(room_for * 600_000_000), idle=idle)
         self.house = House(self.settings, self.clock)
-        # Nothing has to outlive this process, and most of the time would go by in waiting for the disk.
-        sql.event.listen(self.house.store.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
-        self.house.store.engine.dispose()
+        wait_for_no_disk(self.house.store.engine)
         self.launcher = NumbersLauncher(self.clock)
         self.fleet = EngineFleet(self.launcher, self.clock, idle.total_seconds(), Tokenizer.open(BUNDLED))
         self._patches: list[Any] = [

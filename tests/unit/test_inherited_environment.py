@@ -1,4 +1,4 @@
-"""The root key reaches the processes that open the database, and no other."""
+"""The root key and the database's address reach the processes that open the database, and no other."""
 
 import ast
 import os
@@ -48,7 +48,8 @@ def test_no_child_inherits_everything() -> None:
 
 
 def test_a_child_gets_no_root_key_unless_it_is_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (private.ROOT_KEY, private.ROOT_KEY_COMMAND, private.NEW_ROOT_KEY, private.NEW_ROOT_KEY_COMMAND):
+    keys = private.ROOT_KEY, private.ROOT_KEY_COMMAND, private.NEW_ROOT_KEY, private.NEW_ROOT_KEY_COMMAND
+    for name in (*keys, private.DATABASE_URL):
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("OUTCROP_TOLD", "yes")
     (tmp_path / "tells.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))")
@@ -68,6 +69,9 @@ def test_a_child_gets_no_root_key_unless_it_is_given_one(tmp_path: Path, monkeyp
 
     assert "OUTCROP_TOLD" in (without := told({}))
     assert SECRET not in without
-    given = root_key.variables(Settings(home=tmp_path, root_key=SECRET))
+    settings = Settings(home=tmp_path, root_key=SECRET, database_url=f"postgresql://somebody:{SECRET}@host/records")
+    given = root_key.variables(settings)
     assert given == {private.ROOT_KEY: SECRET}
+    assert settings.database_variables == {private.DATABASE_URL: settings.database_url}
+    assert Settings(home=tmp_path).database_variables == {}
     assert SECRET in told(given)

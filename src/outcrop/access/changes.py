@@ -13,7 +13,8 @@ from collections.abc import Callable
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 
-from outcrop.store.database import BUSY_TIMEOUT_S, alone, create_tables, reading, writing
+from outcrop.store.database import BUSY_TIMEOUT_S, alone, create_tables, writing
+from outcrop.store.point_reads import PointReads
 
 _schema = sql.MetaData()
 _changes = sql.Table(
@@ -36,6 +37,7 @@ class Changes:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._points = PointReads(engine)
         self._number, self._read_at, self._unsettled_until = -1, float("-inf"), float("-inf")
         create_tables(engine, _schema)
         with writing(engine) as connection:
@@ -62,16 +64,18 @@ class Changes:
             self._connection = sqlite3.connect(
                 self._engine.url.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-        row = self._connection.execute(_SELECT).fetchone()
-        return int(row[0])
+        return self._from_row(self._connection.execute(_SELECT).fetchone())
 
     def _from_elsewhere(self) -> int:
         now = self._monotonic()
         if now - self._read_at >= _EVERY_S or now < self._unsettled_until:
-            with reading(self._engine) as connection:
-                self._number = connection.execute(sql.select(_changes.c.number)).scalar_one()
+            self._number = self._from_row(self._points.row(_SELECT, ()))
             self._read_at = now
         return self._number
+
+    def _from_row(self, row: tuple[int] | None) -> int:
+        assert row is not None, "the counter is there since these tables are"
+        return row[0]
 
     def _close(self, _engine: Engine) -> None:
         with self._lock:

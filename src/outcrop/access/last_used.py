@@ -11,6 +11,7 @@ import sqlalchemy as sql
 
 from outcrop.access.records.records import Records
 from outcrop.access.records.tables import schema, table
+from outcrop.errors import Unavailable
 from outcrop.store.database import DiskFull, UtcTime, create_tables
 
 WRITTEN_EVERY = timedelta(minutes=1)
@@ -69,7 +70,7 @@ class Uses:
             with self._records.alone():
                 self._records.write_unnoted(sql.delete(_uses).where(_uses.c.id == used_id))
                 self._records.write_unnoted(sql.insert(_uses).values(id=used_id, **use._asdict()))
-        except (DiskFull, sql.exc.SQLAlchemyError) as error:
+        except (DiskFull, Unavailable, sql.exc.SQLAlchemyError) as error:
             # Who reads need not care that the disk is full or the database busy; who writes will be told.
             _log.warning("the last use of %s was not written: %s", used_id, error)
 

@@ -27,6 +27,7 @@ from outcrop.audit.entry import Entry
 from outcrop.audit.noted_end import NotedEnd
 from outcrop.audit.records import AuditRecords, KeyLost, Link, Recorded, Search, next_digest
 from outcrop.clock import Clock
+from outcrop.errors import Unavailable
 from outcrop.keys.root_key import Sealer
 from outcrop.settings import AUDIT_KEPT, Retention
 from outcrop.store.database import DiskFull
@@ -154,7 +155,7 @@ class Audit:
             try:
                 self._check_note()
                 link = self._records.append(entries, again=self._failed_before)
-            except (DiskFull, KeyLost, sql.exc.SQLAlchemyError) as error:
+            except (DiskFull, Unavailable, KeyLost, sql.exc.SQLAlchemyError) as error:
                 self._failed_before = True
                 with self._lock:
                     self._waiting = [*entries[: len(entries) - bool(lost)], *self._waiting]

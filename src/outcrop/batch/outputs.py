@@ -11,7 +11,7 @@ from outcrop.batch.inputs import InputPlan, RunFolder
 from outcrop.batch.progress import FileProgress, ResultFile
 from outcrop.data.data import RoleData
 from outcrop.errors import Refusal
-from outcrop.jobs.full_disk import is_full
+from outcrop.jobs.full_disk import is_passing
 
 _LINES = "application/jsonlines"
 MANIFEST = "manifest.json.out"
@@ -43,7 +43,7 @@ class Outputs:
         try:
             self._data.put_file(f"{self._place}/{name}.out", self._run.output(number), content_type=_LINES)
         except Refusal as refused:
-            if is_full(refused):
+            if is_passing(refused):
                 raise
             self.unsent.append(refused.message)
             return
@@ -62,6 +62,6 @@ class Outputs:
             content = json.dumps(counts.manifest()).encode()
             self._data.put(f"{self._place}/{MANIFEST}", content, content_type="application/json")
         except Refusal as refused:
-            if is_full(refused):
+            if is_passing(refused):
                 raise
             self.unsent.append(refused.message)

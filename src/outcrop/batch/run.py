@@ -17,7 +17,7 @@ from outcrop.batch.work import BatchExpired, BatchWork
 from outcrop.errors import Conflict, Invalid, Refusal
 from outcrop.invocation.background.models import check_may_invoke
 from outcrop.invocation.background.models import seal_of
-from outcrop.jobs.full_disk import is_full
+from outcrop.jobs.full_disk import is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import RunningJob, StopRequested
 from outcrop.machine.memory_folder import run_folder
@@ -79,7 +79,7 @@ class _Batch:
             self._deliver(plan, outputs)
             self._job.end(BatchStatus.EXPIRED, **self._counts.members(), failureMessage=over.message)
         except Refusal as refused:
-            if is_full(refused) or isinstance(refused, JobEnded) or not self._counts.processed:
+            if is_passing(refused) or isinstance(refused, JobEnded) or not self._counts.processed:
                 raise
             self._deliver(plan, outputs)
             members = {**self._counts.members(), "failureMessage": refused.message}

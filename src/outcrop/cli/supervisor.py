@@ -252,7 +252,8 @@ class Supervisor:
             log=settings.logs / f"{name}.log",
             environment={
                 **(preloading.training_environment() if heavy else {}),
-                **({} if name == _CONSOLE else root_key.variables(settings)),  # the console opens no database
+                # The console opens no database.
+                **({} if name == _CONSOLE else root_key.variables(settings) | settings.database_variables),
                 **({"OUTCROP_SEAL": "1"} if settings.seal else {}),
                 **settings.tls_variables,
             },

@@ -22,7 +22,7 @@ from outcrop.customization.task import task_of
 from outcrop.customization.trials import search
 from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import Validated, Work, validate
-from outcrop.jobs.full_disk import Patience, is_full
+from outcrop.jobs.full_disk import Patience, is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
 from outcrop.store.damage import understood
@@ -63,7 +63,7 @@ def customize(house: Rooms, job: RunningJob) -> None:
     except (Interrupted, JobEnded):
         raise
     except Exception as error:
-        if is_full(error):
+        if is_passing(error):
             raise  # waited out, and then all is taken up where it was
         with work.house.store.transaction():
             pass  # raises LeaseLost where another worker has the job, and its files, by now: that is no failure

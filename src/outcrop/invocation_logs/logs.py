@@ -1,7 +1,7 @@
 """Model invocation logging: records of invocations, collected in memory and written aside from the requests.
 
     logs = InvocationLogs(rooms, store, clock, points)
-    if logs.is_on(region):                      # a look into a dictionary
+    if logs.is_on(region):                      # a look into a dictionary, as a rule
         logs.note(Invocation(...))              # neither waits nor fails, whatever is wrong with the destinations
     logs.flush()                                # every few seconds, in a thread of its own
     logs.close()                                # at the end: all that waits, once more
@@ -13,6 +13,7 @@ it, and the records wait up to a bound.
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,8 @@ from outcrop.store.store import Store
 
 MOST_WAITING_BYTES = 64 << 20
 "In memory, while they cannot be written; further records are left out, and counted."
+_BELIEVED_S = 1.0
+"So long it is believed whether a region is logged."
 RETRY_AFTER = timedelta(seconds=30)
 "So long a destination that failed is left alone."
 _FAILURES = (Refusal, MachineTrouble, OSError, sql.exc.SQLAlchemyError)
@@ -64,6 +67,7 @@ class InvocationLogs:
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._on: dict[str, bool] = {}
+        self._read_at = float("-inf")
         self._noted: list[Invocation] = []
         self._waiting_bytes = 0
         self._deliveries: dict[tuple[str, object], _Delivery] = {}
@@ -76,7 +80,11 @@ class InvocationLogs:
         return len(self._noted) + sum(len(delivery.waiting) for delivery in list(self._deliveries.values()))
 
     def is_on(self, region: str) -> bool:
-        """Whether invocations of a region are logged. It is read once, and again when it is changed here."""
+        """Whether invocations of a region are logged. It is read again when it is changed here, and once a second:
+        another server may have changed it."""
+        if time.monotonic() - self._read_at >= _BELIEVED_S:
+            self._on.clear()
+            self._read_at = time.monotonic()
         known = self._on.get(region)
         if known is None:
             with contained(_log, "reading the logging configuration") as outcome:

@@ -1,13 +1,13 @@
 """Execution of a leased job to its end: its kind's function runs, and whatever becomes of it is recorded.
 
 Stopped, failed, damaged, given up or done: it is the same for every kind, so a function raises and need not clean up.
-A full disk fails no job: what it broke off is begun again when there is room.
+A full disk fails no job, nor does a database that is away: what they broke off is begun again when they are mended.
 """
 
 import logging
 from typing import Any
 
-from outcrop.jobs.full_disk import Patience, is_full
+from outcrop.jobs.full_disk import Patience, is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.leases import MAX_ATTEMPTS
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
@@ -52,7 +52,7 @@ def _run(house: Any, job: RunningJob) -> None:
     except (Interrupted, JobEnded):
         raise
     except Exception as error:
-        if is_full(error) or (isinstance(error, Damaged) and error.arn == job.arn):
+        if is_passing(error) or (isinstance(error, Damaged) and error.arn == job.arn):
             raise
         message = job.failure_of(error)
         job.see_children_off()

@@ -75,7 +75,7 @@ class Jobs:
                 if parent is not None:
                     self._check_may_have_children(parent)
                 added = self._resources.add(job)
-                self._queue.add(job_arn, owner=owner, priority=priority, parent=parent)
+                self._queue.add(job_arn, kind=kind.name, owner=owner, priority=priority, parent=parent, created=now)
                 return added
         except NameTaken as error:
             raise Invalid("The provided job name is currently in use.") from error

@@ -4,13 +4,15 @@ renewing, and the job is free.
 Every lease of a job has a number, higher than those before. A worker writes under the fence of its lease: once another
 has taken the job, nothing that the first one still does is written, however long it was paused.
 
-Free jobs are found by the index on kind and status: ended jobs cost nothing, however many there are, and the write lock
-is taken only when there is a job to be had. The time limit is told by the clocks of the machines that share a database;
-they may differ by some seconds. A lease that is taken too early costs work, and never a result.
+Jobs that wait are found by an index of their own, at the head of each owner's queue: neither those that have ended cost
+anything nor those that stand behind, and the writers' lock is taken only when there is a job to be had. The time limit
+is told by the clocks of the machines that share a database; they may differ by some seconds. A lease that is taken too
+early costs work, and never a result.
 """
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,16 +25,26 @@ from sqlalchemy.engine import Connection, Engine
 
 from outcrop import logs
 from outcrop.jobs.kinds import JobKind
-from outcrop.jobs.queue_records import JOBS, QueueRecords, last_turns, note_turn
+from outcrop.jobs.queue_records import (
+    JOBS,
+    QueueRecords,
+    WaitingJob,
+    first_waiting,
+    last_turns,
+    note_turn,
+    note_waiting,
+)
 from outcrop.jobs.running import LeaseLost
 from outcrop.store import fence
-from outcrop.store.database import UtcTime, alone, create_tables, microseconds, reading, writing
+from outcrop.store.database import UtcTime, create_tables, microseconds, reading, writing
 from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
 "Times that a job is taken up again without having come any further, before it is given up."
+_UNNOTED_S = 5.0
+"So often jobs of an older Outcrop are looked for, where there are no others."
 _log = logging.getLogger("outcrop.worker")
 
 _schema = sql.MetaData()
@@ -97,10 +109,16 @@ class Leases:
         QueueRecords(store.engine)  # whose tables the look joins
         create_tables(store.engine, _schema)
         self._look = _look(kinds)
+        self._leased = _leased(kinds)
+        # What was made by an Outcrop that did not note who waits.
+        self._unnoted = self._look.where(_table.c.job.is_(None), JOBS.c.waiting.is_(None))
+        self._unnoted_at = float("-inf")
+        self._found = False
         self.idle_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).limit(1), store.engine)
-        "As SQLite is asked whether there is anything to look at."
-        others = sql.text("arn NOT IN (SELECT value FROM json_each(?))")
-        self._busy_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).where(others), store.engine)
+        "As the database is asked whether there is anything to look at."
+        held = "value FROM json_each(?)" if store.is_local else "json_array_elements_text(CAST(? AS json))"
+        others = sql.select(RESOURCES.c.arn).where(_running(kinds), sql.text(f"arn NOT IN (SELECT {held})"))
+        self._busy_look = _text(others.limit(1), store.engine)
         "The same of a worker that holds some already."
 
     def take(
@@ -115,17 +133,27 @@ class Leases:
         `only`: the one job that comes into question.
         """
         if only is not None:
-            return self._claim(only, worker, now, holding)
-        for job in self.waiting(worker, now=now, holding=holding):
-            lease = self._claim(job, worker, now, holding)
-            if lease is not None:
-                return lease
-        return None
+            with writing(self._engine) as connection:
+                return self._claim(connection, only, worker, now, holding)
+        if self._points.possible() and self._has_nothing(holding):
+            return None  # as a rule: by a plain read past the query builder, on SQLite in some 20 µs
+        # Without the writers' lock first, unless there was a job to be had just now.
+        if not self._found:
+            with reading(self._engine) as connection:
+                if self._next(connection, worker, now, holding) is None:
+                    return None
+        with writing(self._engine) as connection:
+            # Chosen while nobody else writes: two workers never take the same job, nor look at it in vain.
+            lease = None
+            while lease is None and (job := self._next(connection, worker, now, holding)) is not None:
+                lease = self._claim(connection, job, worker, now, holding)
+        self._found = lease is not None
+        return lease
 
     def waiting(self, worker: str, *, now: datetime, holding: Collection[str] = ()) -> list[str]:
         """The ARNs of the jobs that nobody works on, in the order in which the worker should take them."""
         if self._points.possible() and self._has_nothing(holding):
-            return []  # as a rule: by a plain read of SQLite's own, in some 20 µs
+            return []
         with reading(self._engine) as connection:
             waiting = [_FreeJob._make(row) for row in connection.execute(self._look)]
             free = [job for job in waiting if _is_free(job, worker, now, holding)]
@@ -133,7 +161,24 @@ class Leases:
         running = Counter(job.owner or "" for job in waiting if job not in free)
         held = Counter(job.kind for job in waiting if job.job in holding)
         takeable = [job for job in free if held[job.kind] < (self._kinds[job.kind].most_at_once or len(waiting) + 1)]
-        return [job.job for job in sorted(takeable, key=lambda job: _order(job, running, turns))]
+        return [job.job for job in sorted(takeable, key=lambda job: (job.worker is None, *_order(job, running, turns)))]
+
+    def _next(self, connection: Connection, worker: str, now: datetime, holding: Collection[str]) -> str | None:
+        """The ARN of the job to be taken. One that nobody had begun may have ended meanwhile."""
+        leased = [_FreeJob._make(row) for row in connection.execute(self._leased)]
+        running = Counter(job.owner or "" for job in leased if not _is_free(job, worker, now, holding))
+        held = Counter(job.kind for job in leased if job.job in holding)
+        limits = {name: kind.most_at_once for name, kind in self._kinds.items()}
+        takeable = {name for name, most in limits.items() if most is None or held[name] < most}
+        begun = [job for job in leased if job.kind in takeable and _is_free(job, worker, now, holding)]
+        free: list[_FreeJob | WaitingJob] = [*begun] or [*first_waiting(connection, sorted(takeable))]
+        if not free and time.monotonic() >= self._unnoted_at + _UNNOTED_S:
+            unnoted = [_FreeJob._make(row) for row in connection.execute(self._unnoted)]
+            free = [job for job in unnoted if job.kind in takeable and job.job not in holding]
+            if not free:
+                self._unnoted_at = time.monotonic()
+        turns = last_turns(connection, self._class) if len(free) > 1 else {}
+        return min(free, key=lambda job: _order(job, running, turns)).job if free else None
 
     def _has_nothing(self, holding: Collection[str]) -> bool:
         if not holding:
@@ -159,8 +204,9 @@ class Leases:
     def release(self, lease: Lease, *, now: datetime) -> None:
         """Give the job back, ended or not."""
         with fence.unfenced(), writing(self._engine) as connection:
-            alone(connection, "leases")
-            connection.execute(sql.delete(_table).where(_held(lease)))
+            was_held = connection.execute(sql.delete(_table).where(_held(lease))).rowcount == 1
+            if was_held and connection.execute(self._look.where(RESOURCES.c.arn == lease.job)).first() is not None:
+                note_waiting(connection, lease.job, lease.kind.name)
             note_turn(connection, lease.owner, lease.kind.worker, now)
 
     def give_up(self, worker: str, *, now: datetime) -> list[str]:
@@ -169,7 +215,6 @@ class Leases:
         Were it not gone, its fence would keep it from writing.
         """
         with writing(self._engine) as connection:
-            alone(connection, "leases")
             found = connection.execute(sql.select(_table.c.job).where(_table.c.worker == worker)).scalars().all()
             connection.execute(sql.update(_table).where(_table.c.worker == worker).values(until=now))
         return list(found)
@@ -192,20 +237,21 @@ class Leases:
         with fence.fenced_process(check) if whole_process else fence.fenced(check):
             yield
 
-    def _claim(self, job_arn: str, worker: str, now: datetime, holding: Collection[str]) -> Lease | None:
-        """The lease of a job that was seen free, unless it ended or somebody was faster meanwhile."""
-        with writing(self._engine) as connection:
-            alone(connection, "leases")  # one at a time, so two workers never take the same free job
-            row = connection.execute(self._look.where(RESOURCES.c.arn == job_arn)).first()
-            job = None if row is None else _FreeJob._make(row)
-            if job is None or not _is_free(job, worker, now, holding):
-                return None
-            if job.worker is not None and not job.is_leased_soundly:
-                logs.tell(_log, "damaged lease", level=logging.ERROR, job=job_arn)
-            attempts = job.attempts + 1 if job.is_leased_soundly else 1
-            number = job.next_number
-            _write(connection, job_arn, worker=worker, until=now + LEASE, attempts=attempts, number=number)
-            note_turn(connection, job.owner or "", self._class, now)
+    def _claim(
+        self, connection: Connection, job_arn: str, worker: str, now: datetime, holding: Collection[str]
+    ) -> Lease | None:
+        """The lease of a job that is to be taken; None for one that has ended before it began."""
+        note_waiting(connection, job_arn, None)
+        row = connection.execute(self._look.where(RESOURCES.c.arn == job_arn)).first()
+        job = None if row is None else _FreeJob._make(row)
+        if job is None or not _is_free(job, worker, now, holding):
+            return None
+        if job.worker is not None and not job.is_leased_soundly:
+            logs.tell(_log, "damaged lease", level=logging.ERROR, job=job_arn)
+        attempts = job.attempts + 1 if job.is_leased_soundly else 1
+        number = job.next_number
+        _write(connection, job_arn, worker=worker, until=now + LEASE, attempts=attempts, number=number)
+        note_turn(connection, job.owner or "", self._class, now)
         kind = self._kinds[job.kind]
         return Lease(job=job_arn, kind=kind, worker=worker, owner=job.owner or "", attempts=attempts, number=number)
 
@@ -229,10 +275,24 @@ def _text(query: sql.Select[Any], engine: Engine) -> str:
 
 def _look(kinds: Sequence[JobKind[Any]]) -> sql.Select[Any]:
     """The jobs that have not ended, each with its place in the queue and its lease."""
+    beside = RESOURCES.outerjoin(JOBS, JOBS.c.job == RESOURCES.c.arn).outerjoin(_table, _table.c.job == RESOURCES.c.arn)
+    return sql.select(*_columns()).select_from(beside).where(_running(kinds))
+
+
+def _leased(kinds: Sequence[JobKind[Any]]) -> sql.Select[Any]:
+    """The jobs that have a lease, found from lease to job: those that wait are not even passed."""
+    beside = _table.join(RESOURCES, RESOURCES.c.arn == _table.c.job).outerjoin(JOBS, JOBS.c.job == RESOURCES.c.arn)
+    # Neither kind nor state lead anywhere here, and SQLite would go along an index that has them.
+    kind, status = RESOURCES.c.kind.concat(""), RESOURCES.c.status.concat("")
+    of_kinds = ((kind == each.name) & status.in_(sorted(each.lifecycle.running)) for each in kinds)
+    is_leased = RESOURCES.c.arn.in_(sql.select(_table.c.job))
+    return sql.select(*_columns()).select_from(beside).where(is_leased, sql.or_(*of_kinds))
+
+
+def _columns() -> tuple[sql.ColumnElement[Any], ...]:
     created, until = (sql.type_coerce(column, sql.BigInteger) for column in (RESOURCES.c.created, _table.c.until))
     columns = (RESOURCES.c.arn, RESOURCES.c.kind, created, JOBS.c.owner, JOBS.c.priority, _table.c.worker, until)
-    beside = RESOURCES.outerjoin(JOBS, JOBS.c.job == RESOURCES.c.arn).outerjoin(_table, _table.c.job == RESOURCES.c.arn)
-    return sql.select(*columns, _table.c.attempts, _table.c.number).select_from(beside).where(_running(kinds))
+    return (*columns, _table.c.attempts, _table.c.number)
 
 
 def _is_free(job: _FreeJob, worker: str, now: datetime, holding: Collection[str]) -> bool:
@@ -241,10 +301,10 @@ def _is_free(job: _FreeJob, worker: str, now: datetime, holding: Collection[str]
     return not job.is_leased_soundly or job.worker == worker or job.until <= microseconds(now)
 
 
-def _order(job: _FreeJob, running: Counter[str], turns: dict[str, int]) -> tuple[Any, ...]:
+def _order(job: _FreeJob | WaitingJob, running: Counter[str], turns: dict[str, int]) -> tuple[Any, ...]:
     owner = job.owner or ""
     created = job.created if type(job.created) is int else 0
-    return job.worker is None, -(job.priority or 0), running[owner], turns.get(owner, 0), created, job.job
+    return -(job.priority or 0), running[owner], turns.get(owner, 0), created, job.job
 
 
 def _write(connection: Connection, job_arn: str, **values: Any) -> None:

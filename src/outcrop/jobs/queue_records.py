@@ -1,9 +1,12 @@
 """Queue records of each job, beside its resource: owner, priority, parent, and the last turn of each owner.
 
-A job made by an older Outcrop has no row here: nobody's, of priority 0, and without a parent.
+A job made by an older Outcrop has no row here, nobody's, of priority 0, and without a parent; or one that does not say
+whether it waits.
 """
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
@@ -18,8 +21,16 @@ JOBS = sql.Table(
     sql.Column("owner", sql.String, nullable=False),
     sql.Column("priority", sql.Integer, nullable=False),
     sql.Column("parent", sql.String),
+    sql.Column("waiting", sql.String),
+    sql.Column("created", UtcTime),
     sql.Index("jobs_parent", "parent", "job"),
 )
+# Of a job that nobody has begun, `waiting` is its kind; the index has no others, however many have ended.
+_is_waiting = JOBS.c.waiting.is_not(None)
+sql.Index(
+    "jobs_waiting", JOBS.c.waiting, JOBS.c.priority, JOBS.c.owner, JOBS.c.created, JOBS.c.job,
+    sqlite_where=_is_waiting, postgresql_where=_is_waiting,
+)  # fmt: skip
 _turns = sql.Table(
     "job_turns",
     _schema,
@@ -29,6 +40,37 @@ _turns = sql.Table(
 )
 
 
+# From one owner to the next along the index, and of each the oldest job: jobs that are not at the head cost nothing.
+_HEADS = sql.text(
+    """
+    WITH RECURSIVE owners(owner) AS (
+        SELECT min(owner) FROM jobs WHERE waiting = :kind AND priority = :priority
+        UNION ALL
+        SELECT (SELECT min(j.owner) FROM jobs AS j
+                WHERE j.waiting = :kind AND j.priority = :priority AND j.owner > owners.owner)
+        FROM owners WHERE owners.owner IS NOT NULL
+    )
+    SELECT (SELECT j.job FROM jobs AS j WHERE j.waiting = :kind AND j.priority = :priority AND j.owner = owners.owner
+            ORDER BY j.created, j.job LIMIT 1) AS job,
+           (SELECT j.created FROM jobs AS j WHERE j.waiting = :kind AND j.priority = :priority
+            AND j.owner = owners.owner ORDER BY j.created, j.job LIMIT 1) AS created,
+           owners.owner AS owner
+    FROM owners WHERE owners.owner IS NOT NULL
+    """
+)
+
+
+class WaitingJob(NamedTuple):
+    """A job that nobody has begun."""
+
+    job: str
+    kind: str
+    owner: str
+    priority: int
+    created: int
+    "Microseconds since 1970."
+
+
 class QueueRecords:
     """Owners, priorities and parents of jobs."""
 
@@ -36,9 +78,10 @@ class QueueRecords:
         self._engine = engine
         create_tables(engine, _schema)
 
-    def add(self, job: str, *, owner: str, priority: int, parent: str | None) -> None:
+    def add(self, job: str, *, kind: str, owner: str, priority: int, parent: str | None, created: datetime) -> None:
+        row = {"job": job, "owner": owner, "priority": priority, "parent": parent, "waiting": kind, "created": created}
         with writing(self._engine) as connection:
-            connection.execute(sql.insert(JOBS).values(job=job, owner=owner, priority=priority, parent=parent))
+            connection.execute(sql.insert(JOBS).values(row))
 
     def remove(self, job: str) -> None:
         """Forget a job; its children have no parent from then on."""
@@ -57,6 +100,26 @@ class QueueRecords:
         query = sql.select(JOBS.c.job).where(JOBS.c.parent == parent).order_by(JOBS.c.job)
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
+
+
+def first_waiting(connection: Connection, kinds: Collection[str]) -> list[WaitingJob]:
+    """The oldest job of each owner and kind among the most urgent ones that nobody has begun."""
+    if not kinds:
+        return []
+    tops = [sql.select(sql.func.max(JOBS.c.priority)).where(JOBS.c.waiting == kind).scalar_subquery() for kind in kinds]
+    highest = dict(zip(kinds, connection.execute(sql.select(*tops)).one(), strict=True))
+    priority = max((each for each in highest.values() if each is not None), default=None)
+    return [
+        WaitingJob(job=row.job, kind=kind, owner=row.owner, priority=priority, created=row.created)
+        for kind in kinds
+        if priority is not None and highest[kind] == priority
+        for row in connection.execute(_HEADS, {"kind": kind, "priority": priority})
+    ]
+
+
+def note_waiting(connection: Connection, job: str, kind: str | None) -> None:
+    """Remember that a job waits for its beginning; None: no more."""
+    connection.execute(sql.update(JOBS).where(JOBS.c.job == job).values(waiting=kind))
 
 
 def last_turns(connection: Connection, worker_class: str) -> dict[str, int]:

@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from math import inf
 from typing import Any, Protocol
 
-from outcrop.errors import MachineTrouble, OutcropError, Refusal
+from outcrop.errors import MachineTrouble, OutcropError, Refusal, Unavailable
 from outcrop.jobs.jobs import JobEnded, Jobs
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import UNEXPECTED
@@ -135,9 +136,10 @@ class RunningJob:
 
     def is_stopping(self) -> bool:
         """Whether somebody asked the job to stop. The record is read at most twice a second, however often this is
-        asked."""
+        asked. While the database does not answer, nobody has asked: a training goes on meanwhile."""
         if not self._stopping and time.monotonic() - self._asked_at > _ASK_EVERY_S:
-            self._stopping = self._jobs.is_stopping(self.arn)
+            with suppress(Unavailable):
+                self._stopping = self._jobs.is_stopping(self.arn)
             self._asked_at = time.monotonic()
         return self._stopping
 

@@ -1,14 +1,14 @@
-"""The environment variables that a process of ours hands on: all but those that give the root key away.
+"""The environment variables that a process of ours hands on: all but root keys and the database's address.
 
-Only a process that opens the database needs the root key. Engines, trainers, readers of documents and whatever else a
-process starts are none of these, and what they load may be anybody's.
+Only a process that opens the database needs them; an address may hold a password. Engines, trainers, readers of
+documents and whatever else a process starts are none of these, and what they load may be anybody's.
 """
 
 import os
 
-from outcrop.private import MODEL_KEYS, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, ROOT_KEY, ROOT_KEY_COMMAND
+from outcrop.private import DATABASE_URL, MODEL_KEYS, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, ROOT_KEY, ROOT_KEY_COMMAND
 
-SECRETS = frozenset((ROOT_KEY, ROOT_KEY_COMMAND, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, MODEL_KEYS))
+SECRETS = frozenset((DATABASE_URL, ROOT_KEY, ROOT_KEY_COMMAND, NEW_ROOT_KEY, NEW_ROOT_KEY_COMMAND, MODEL_KEYS))
 
 
 def inherited(**more: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ import sqlalchemy as sql
 
 from outcrop import logs
 from outcrop.clock import Clock
-from outcrop.errors import Invalid, QuotaExceeded, Throttled
+from outcrop.errors import Invalid, QuotaExceeded, Throttled, Unavailable
 from outcrop.metrics.distribution import Distribution
 from outcrop.metrics.records import PointRecords, PointRow, SeriesGone, next_hour
 from outcrop.metrics.series import Point, Resolution, Series, in_region, interval, seen_from
@@ -181,7 +181,7 @@ class Points:
             except SeriesGone:
                 self._numbers.clear()
                 left_out = self._records.write(rows, self._numbers, new_series=self._may_make_series)
-        except (DiskFull, SeriesGone, sql.exc.SQLAlchemyError) as error:
+        except (DiskFull, Unavailable, SeriesGone, sql.exc.SQLAlchemyError) as error:
             self._tell(error)
             return False
         self.left_out += sum(row.num_values for row in left_out)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from outcrop.metrics.series import Series
 from outcrop.metrics.statistic import KeptPoint
-from outcrop.store.database import UtcTime, alone, create_tables, moment, reading, writing
+from outcrop.store.database import UtcTime, create_tables, moment, reading, writing
 
 _BYTES_OF_ROW = 64
 "Of a row, its keys and its place in the tree, beside the counts."
@@ -194,10 +194,7 @@ def _number(connection: Connection, of: Series, *, make: bool) -> int | None:
     query = sql.select(_series.c.id).where(*(_series.c[name] == value for name, value in values.items()))
     number = connection.execute(query).scalar()
     if number is None and make:
-        alone(connection, "metric series")  # on PostgreSQL another process may be making the same
-        number = connection.execute(query).scalar()
-        if number is None:
-            number = connection.execute(sql.insert(_series).values(values).returning(_series.c.id)).scalar_one()
+        number = connection.execute(sql.insert(_series).values(values).returning(_series.c.id)).scalar_one()
     return number
 
 

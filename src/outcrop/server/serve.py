@@ -118,8 +118,13 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
 async def _settle(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     reconciler = await to_thread.run_sync(lambda: house.reconciler)
+
+    async def turn() -> None:
+        if await house.ask(house.leadership.holds):
+            await reconciler.turn()
+
     try:
-        await loops.run("deployments", reconciler.turn, every_s=_SETTLE_EVERY_S)
+        await loops.run("deployments", turn, every_s=_SETTLE_EVERY_S)
     finally:
         await reconciler.aclose()
         await house.clients.aclose()
@@ -133,7 +138,12 @@ async def _sweep(house: House, loops: Loops) -> None:
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
         await to_thread.run_sync(_clear_imports, house)
-    await loops.run("contents", lambda: sweep_all(buckets), every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
+
+    async def turn() -> None:
+        if await house.ask(house.leadership.holds):
+            await sweep_all(buckets)
+
+    await loops.run("contents", turn, every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
 async def sweep_all(buckets: "Buckets") -> int:
@@ -193,27 +203,36 @@ async def _write_invocation_log(house: House, loops: Loops) -> None:
 async def _evaluate_alarms(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     alarms = await to_thread.run_sync(lambda: house.alarms)
-    await loops.run("alarms", lambda: to_thread.run_sync(alarms.turn), every_s=_ALARMS_EVERY_S)
+    await loops.run("alarms", lambda: to_thread.run_sync(_led, house, alarms.turn), every_s=_ALARMS_EVERY_S)
 
 
 async def _send_notices(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     notices = await to_thread.run_sync(lambda: house.alarm_notices)
     await loops.run(
-        "notices", lambda: to_thread.run_sync(notices.turn), every_s=_NOTICES_EVERY_S, stuck_s=_SWEEP_STUCK_S
+        "notices",
+        lambda: to_thread.run_sync(_led, house, notices.turn),
+        every_s=_NOTICES_EVERY_S,
+        stuck_s=_SWEEP_STUCK_S,
     )
 
 
 async def _keep_endpoints(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     keeper = await to_thread.run_sync(lambda: house.endpoint_keeper)
-    await loops.run("endpoints", lambda: to_thread.run_sync(keeper.turn), every_s=_ENDPOINTS_EVERY_S)
+    await loops.run("endpoints", lambda: to_thread.run_sync(_led, house, keeper.turn), every_s=_ENDPOINTS_EVERY_S)
 
 
 async def _scale(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     scaler = await to_thread.run_sync(lambda: house.scaler)
-    await loops.run("scaling", lambda: to_thread.run_sync(scaler.turn), every_s=_SCALING_EVERY_S)
+    await loops.run("scaling", lambda: to_thread.run_sync(_led, house, scaler.turn), every_s=_SCALING_EVERY_S)
+
+
+def _led(house: House, turn: Callable[..., object], *given: object) -> None:
+    """Make the turn where this server leads: what an installation does once is not done by each of its servers."""
+    if house.leadership.holds():
+        turn(*given)
 
 
 def write_points(house: House) -> None:
@@ -226,7 +245,10 @@ async def _deliver_trails(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     delivery = await to_thread.run_sync(lambda: house.trail_delivery)
     await loops.run(
-        "trails", lambda: to_thread.run_sync(delivery.turn), every_s=_TRAILS_EVERY_S, stuck_s=_SWEEP_STUCK_S
+        "trails",
+        lambda: to_thread.run_sync(_led, house, delivery.turn),
+        every_s=_TRAILS_EVERY_S,
+        stuck_s=_SWEEP_STUCK_S,
     )
 
 
@@ -234,19 +256,19 @@ async def _turn_keys(house: House, loops: Loops) -> None:
     """Delete and rotate keys of KMS when their time has come."""
     await asyncio.sleep(_LISTENING_FIRST_S)
     keys = await to_thread.run_sync(lambda: house.keys)
-    await loops.run("keys", lambda: to_thread.run_sync(keys.turn), every_s=_KEYS_EVERY_S)
+    await loops.run("keys", lambda: to_thread.run_sync(_led, house, keys.turn), every_s=_KEYS_EVERY_S)
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
     """Keep what is recorded within its age and size: points, audit, logs, alarms, scaling, responses."""
 
     async def look() -> None:
-        await to_thread.run_sync(house.points.sweep)
-        await to_thread.run_sync(house.audit.sweep)
-        await to_thread.run_sync(house.log_groups.sweep)
-        await to_thread.run_sync(house.alarms.sweep)
-        await to_thread.run_sync(house.scaling.sweep)
-        await to_thread.run_sync(_forget_responses, house)
+        await to_thread.run_sync(_led, house, house.points.sweep)
+        await to_thread.run_sync(_led, house, house.audit.sweep)
+        await to_thread.run_sync(_led, house, house.log_groups.sweep)
+        await to_thread.run_sync(_led, house, house.alarms.sweep)
+        await to_thread.run_sync(_led, house, house.scaling.sweep)
+        await to_thread.run_sync(_led, house, _forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)

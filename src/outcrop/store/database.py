@@ -1,9 +1,10 @@
 """The database: one engine per process, SQLite in WAL mode by default, and how to read and write through it.
 
 Server, workers and engines' supervisor open the same database at once, each with several threads. Use `reading(engine)`
-for queries and `writing(engine)` for changes, never `engine.begin()`: only `writing` takes SQLite's write lock at the
-first statement. Both join a transaction that the same context (thread or task) already has open, so several rooms can
-change their tables together. Keep transactions short; never wait for the network or a person inside one.
+for queries and `writing(engine)` for changes, never `engine.begin()`: only `writing` takes the lock of the one writer
+(SQLite's own; in PostgreSQL an advisory one, see `postgresql.py`) at the first statement. Both join a transaction that
+the same context (thread or task) already has open, so several rooms can change their tables together. Keep transactions
+short; never wait for the network or a person inside one.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from outcrop import private
 from outcrop.errors import MachineTrouble
 from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
+from outcrop.store.postgresql import DatabaseAway, open_postgresql
 
 SCHEMA_VERSION = 2
 """1: until objects had versions and encryption. A program that knows 1 would sweep bytes that only a version names and
@@ -80,14 +82,23 @@ def open_database(url: str) -> Engine:
     """
     try:
         address = sql.make_url(url)
-        if address.get_backend_name() == "sqlite":
+        kind = address.get_backend_name()
+        if kind == "sqlite":
             engine = _open_sqlite(address)
+        elif kind in ("postgresql", "postgres"):
+            engine = open_postgresql(address.set(drivername="postgresql+psycopg"), _to_json)
         else:
-            engine = sql.create_engine(address, json_serializer=_to_json, pool_pre_ping=True)
+            address.get_dialect()  # a word that nobody knows
+            raise MachineTrouble(
+                f"OUTCROP_DATABASE_URL: records are not kept in {kind}. Give postgresql://user@host/name, or unset it "
+                "for SQLite in the home."
+            )
         create_tables(engine, _schema)
         _check_version(engine)
     except sql.exc.DBAPIError as error:
-        raise _unusable(address.render_as_string() if address.host else str(address.database), error.orig) from error
+        raise _unusable(_place(address), error.orig) from error
+    except DatabaseAway as error:
+        raise _unusable(_place(address), error.__cause__) from error
     except ImportError as error:
         raise MachineTrouble(
             f"OUTCROP_DATABASE_URL: its driver is not installed ({error}). For PostgreSQL, install outcrop[postgres]."
@@ -116,7 +127,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A write transaction: committed at the end, rolled back on an exception; joins one that is open already.
 
-    On SQLite no other process or thread is inside a `writing` of the same database at the same time.
+    No other process or thread is inside a `writing` of the same database at the same time: what was read in it is true
+    until it ends.
     """
     open_writes = _open_writes.get() or {}
     if id(engine) in open_writes:
@@ -141,12 +153,8 @@ def is_writing(engine: Engine) -> bool:
 
 
 def alone(connection: Connection, name: str) -> None:
-    """Until this write transaction ends, no other one that calls `alone` with the same name is running.
-
-    SQLite has one writer at a time anyway; PostgreSQL takes a lock by that name.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sql.select(sql.func.pg_advisory_xact_lock(sql.func.hashtext(name))))
+    """Say that what follows relies on being the only writer, and what of: `name`. Every `writing` is."""
+    assert connection.get_execution_options().get("outcrop_writes"), f"{name}: only inside of `writing`"
 
 
 def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
@@ -158,7 +166,6 @@ def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
     if _has_all(engine, metadata):
         return
     with writing(engine) as connection:
-        alone(connection, "create tables")
         metadata.create_all(connection)
         for table in metadata.tables.values():  # a database of an older Outcrop has the table without them
             _add_columns(connection, table)
@@ -176,18 +183,28 @@ def _add_columns(connection: Connection, table: sql.Table) -> None:
             connection.execute(sql.text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
 
 
+_HERE = "relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+_NAMES = {
+    "sqlite": "SELECT name FROM sqlite_master",
+    "postgresql": f"SELECT relname FROM pg_class WHERE {_HERE}",
+}
+_COLUMNS = {
+    "sqlite": "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'",
+    "postgresql": "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
+    f"WHERE c.relkind = 'r' AND c.{_HERE}",
+}
+
+
 def _has_all(engine: Engine, metadata: sql.MetaData) -> bool:
-    """Whether a local file has all tables, columns and indexes; another database is asked while they are made."""
-    if engine.dialect.name != "sqlite":
-        return False
+    """Whether the database has all tables, columns and indexes."""
     with reading(engine) as connection:
-        found = set(connection.execute(sql.text("SELECT name FROM sqlite_master")).scalars())
+        found = set(connection.execute(sql.text(_NAMES[engine.dialect.name])).scalars())
         tables = metadata.tables.values()
         wanted = {table.name for table in tables} | {str(index.name) for table in tables for index in table.indexes}
         if not wanted <= found:
             return False
-        columns = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'"
-        present = {(table, column) for table, column in connection.execute(sql.text(columns))}
+        columns = connection.execute(sql.text(_COLUMNS[engine.dialect.name]))
+        present = {(table, column) for table, column in columns}
     return {(table.name, column.name) for table in tables for column in table.columns} <= present
 
 
@@ -215,6 +232,11 @@ def _open_sqlite(address: sql.URL) -> Engine:
     sql.event.listen(engine, "connect", _prepare_connection)
     sql.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _place(address: sql.URL) -> str:
+    """The address without its password, or the name alone of a database on this machine."""
+    return address.render_as_string() if address.host else str(address.database)
 
 
 def _unusable(place: str, error: BaseException | None) -> MachineTrouble:
@@ -273,7 +295,6 @@ def _full_disk_named() -> Iterator[None]:
 
 def _check_version(engine: Engine) -> None:
     with writing(engine) as connection:
-        alone(connection, "schema version")
         found = connection.execute(sql.select(_versions.c.version)).scalar()
         if found is None:
             connection.execute(sql.insert(_versions).values(id=1, version=SCHEMA_VERSION))

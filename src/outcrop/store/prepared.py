@@ -1,8 +1,8 @@
-"""A statement that runs for every request: built once, and on SQLite given to the driver as it stands.
+"""A statement that runs for every request: built once, and given to the database's driver as it stands.
 
 On its way through SQLAlchemy a statement takes many times what SQLite needs for it. Text and conversions are still
 SQLAlchemy's own, taken from it once, so a row is the same whichever way it went. It joins the transaction of the
-connection that it is given; elsewhere than on SQLite it is an ordinary statement.
+connection that it is given; in one of PostgreSQL's it is an ordinary statement there.
 """
 
 import sqlite3
@@ -18,12 +18,26 @@ Convert = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Text:
-    """A statement as SQLite's driver takes it. A value without a conversion goes as it is."""
+class DriverText:
+    """A statement as a driver takes it. A value without a conversion goes as it is."""
 
     query: str
     parameters: Sequence[tuple[str, Convert | None]]
     columns: Sequence[tuple[str, Convert | None]]
+
+    def bound(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The values for SQLite, in their order."""
+        return [parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.parameters]
+
+    def bound_by_name(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The values for PostgreSQL."""
+        return dict(zip((name for name, _ in self.parameters), self.bound(parameters), strict=True))
+
+    def named(self, row: Sequence[Any]) -> dict[str, Any]:
+        return {
+            name: value if convert is None else convert(value)
+            for (name, convert), value in zip(self.columns, row, strict=True)
+        }
 
 
 class Prepared:
@@ -32,15 +46,15 @@ class Prepared:
 
     def __init__(self, statement: sql.Executable) -> None:
         self._statement = statement
-        self._text: _Text | None = None
+        self._texts: dict[str, DriverText] = {}
 
     def run(self, connection: Connection, parameters: Mapping[str, Any]) -> None:
         driver = _driver(connection)
         if driver is None:
             connection.execute(self._statement, parameters)
             return
-        text = self._for(connection.dialect)
-        driver.execute(text.query, _bound(text, parameters))
+        text = self.text(connection.dialect)
+        driver.execute(text.query, text.bound(parameters))
 
     def first(self, connection: Connection, parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The first row found, by the names of its columns."""
@@ -48,22 +62,17 @@ class Prepared:
         if driver is None:
             found = connection.execute(self._statement, parameters).first()
             return None if found is None else found._asdict()
-        return self.first_by(driver, connection.dialect, parameters)
+        text = self.text(connection.dialect)
+        row = driver.execute(text.query, text.bound(parameters)).fetchone()
+        return None if row is None else text.named(row)
 
-    def first_by(
-        self, driver: sqlite3.Connection, dialect: Dialect, parameters: Mapping[str, Any]
-    ) -> Mapping[str, Any] | None:
-        """The first row found by a connection of SQLite's driver that SQLAlchemy knows nothing of, as `first` gives it.
-        `dialect` is the engine's."""
-        text = self._for(dialect)
-        row = driver.execute(text.query, _bound(text, parameters)).fetchone()
-        return None if row is None else _named(text, row)
-
-    def _for(self, dialect: Dialect) -> _Text:
-        # Every engine of SQLite compiles alike, so whose dialect came first does not matter.
-        if self._text is None:
-            self._text = _text(self._statement, dialect)
-        return self._text
+    def text(self, dialect: Dialect) -> DriverText:
+        """The statement for a driver's connection that SQLAlchemy knows nothing of. `dialect` is the engine's."""
+        # Every engine of a database compiles alike, so whose dialect came first does not matter.
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = _text(self._statement, dialect)
+        return text
 
 
 def _driver(connection: Connection) -> sqlite3.Connection | None:
@@ -76,29 +85,18 @@ def _driver(connection: Connection) -> sqlite3.Connection | None:
     return driver
 
 
-def _text(statement: sql.Executable, dialect: Dialect) -> _Text:
+def _text(statement: sql.Executable, dialect: Dialect) -> DriverText:
     assert isinstance(statement, sql.ClauseElement)
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
-    names = compiled.positiontup or []
+    names = compiled.positiontup or list(compiled.bind_names.values())
     columns: list[sql.ColumnElement[Any]] = (
         list(statement.selected_columns) if isinstance(statement, sql.Select) else []
     )
-    return _Text(
+    return DriverText(
         query=compiled.string,
         parameters=[(name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names],
         columns=[
             (column.key or "", column.type.dialect_impl(dialect).result_processor(dialect, None)) for column in columns
         ],
     )
-
-
-def _bound(text: _Text, parameters: Mapping[str, Any]) -> list[Any]:
-    return [parameters[name] if convert is None else convert(parameters[name]) for name, convert in text.parameters]
-
-
-def _named(text: _Text, row: Sequence[Any]) -> dict[str, Any]:
-    return {
-        name: value if convert is None else convert(value)
-        for (name, convert), value in zip(text.columns, row, strict=True)
-    }

@@ -25,9 +25,12 @@ from outcrop.store.point_reads import PointReads
 from outcrop.store.resource_table import AS_KEPT, RESOURCES, schema
 
 _log = logging.getLogger("outcrop.store")
-_SELECT = f"SELECT {', '.join(column.name for column in RESOURCES.columns)} FROM resources"
-_BY_ARN = f"{_SELECT} WHERE arn = ?"
-_BY_NAME = f"{_SELECT} WHERE kind = ? AND region = ? AND name = ?"
+_COLUMNS = [column.name for column in RESOURCES.columns]
+_SELECT = {
+    "sqlite": f"SELECT {', '.join(_COLUMNS)} FROM resources",
+    # The driver would take the document apart by itself, and stop at one that is damaged.
+    "postgresql": f"SELECT {', '.join(_COLUMNS).replace('document', 'CAST(document AS TEXT)')} FROM resources",
+}
 
 
 class NameTaken(Conflict):
@@ -125,7 +128,10 @@ class Resources:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._points = PointReads(engine)
+        self.points = PointReads(engine)
+        "Of any rows of this database."
+        select = _SELECT[engine.dialect.name]
+        self._by_arn, self._by_name = f"{select} WHERE arn = ?", f"{select} WHERE kind = ? AND region = ? AND name = ?"
         self._told: set[tuple[str, int]] = set()
         self._met: set[str] = set()
         create_tables(engine, schema)
@@ -137,7 +143,7 @@ class Resources:
         values = {column.name: getattr(resource, column.name) for column in RESOURCES.columns}
         with writing(self._engine) as connection:
             # Asked first rather than learnt from the failed INSERT: on PostgreSQL that would end the transaction in
-            # which the caller may have more to do. The constraint still decides between two writers there.
+            # which the caller may have more to do.
             if resource.name is not None and self.find(resource.kind, resource.region, resource.name):
                 raise _name_taken(resource.name)
             if self.get(resource.arn) is not None:
@@ -159,13 +165,13 @@ class Resources:
     def row(self, arn: str) -> Row | None:
         """The row with this ARN, without decoding its document. A caller need not decode again a row that is as it
         was."""
-        if self._points.possible():
-            return _from_sqlite(self._points.row(_BY_ARN, (arn,)))
+        if self.points.possible():
+            return _as_kept(self.points.row(self._by_arn, (arn,)))
         return self._one(RESOURCES.c.arn == arn)
 
     def row_named(self, kind: str, region: str, name: str) -> Row | None:
-        if self._points.possible():
-            return _from_sqlite(self._points.row(_BY_NAME, (kind, region, name)))
+        if self.points.possible():
+            return _as_kept(self.points.row(self._by_name, (kind, region, name)))
         return self._one((RESOURCES.c.kind == kind) & (RESOURCES.c.region == region) & (RESOURCES.c.name == name))
 
     def replace(
@@ -345,7 +351,7 @@ def _is_moment(count: object) -> bool:
         return False
 
 
-def _from_sqlite(row: tuple[Any, ...] | None) -> Row | None:
+def _as_kept(row: tuple[Any, ...] | None) -> Row | None:
     return None if row is None else Row._make(row)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop import private
@@ -21,6 +22,8 @@ from outcrop.store.references import References
 from outcrop.store.resources import Resources
 from outcrop.store.tags import Tags
 
+_PLACE = "database.url"
+"In a home whose records are elsewhere: where, without the password."
 _log = logging.getLogger("outcrop.store")
 
 
@@ -48,7 +51,9 @@ class Store:
                 f"{settings.home}: the home cannot be written ({error.strerror}). Make it writable, or choose another "
                 "with --home or OUTCROP_HOME."
             ) from error
+        _check_place(settings)
         engine = open_database(settings.database)
+        _note_place(settings)
         with writing(engine):  # every table in one commit: a first start waits for the disk once
             resources = Resources(engine)
             return cls(
@@ -58,7 +63,7 @@ class Store:
                 tags=Tags(engine),
                 idempotency=Idempotency(engine),
                 objects=objects,
-                points=PointReads(engine),
+                points=resources.points,
             )
 
     @cached_property
@@ -79,6 +84,25 @@ class Store:
     def close(self) -> None:
         """Close the database's connections; a closed store opens new ones when used again."""
         self.engine.dispose()
+
+
+def _check_place(settings: Settings) -> None:
+    """Raises MachineTrouble for a home whose records are in a database that nobody named now."""
+    noted = settings.home / _PLACE
+    if not settings.database_url and noted.exists():
+        raise MachineTrouble(
+            f"{settings.home}: its records are in {noted.read_text().strip()}. Set OUTCROP_DATABASE_URL to that "
+            f"address, with the password where it needs one; or remove {noted} to begin anew with SQLite."
+        )
+
+
+def _note_place(settings: Settings) -> None:
+    """Note the address of a database that is not in the home; a command without it would begin another there."""
+    if settings.database_url:
+        noted, address = settings.home / _PLACE, sql.make_url(settings.database_url).render_as_string()
+        if not noted.exists() or noted.read_text() != f"{address}\n":
+            noted.write_text(f"{address}\n")
+            private.close_to_others(noted)
 
 
 def _close(home: Path) -> None:

@@ -8,33 +8,36 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop.store.database import BUSY_TIMEOUT_S
+from outcrop.store.point_reads import PointReads
 
 
 class ChangeWatch:
     """The writes since the last look, by whichever process; one for each loop.
 
-    SQLite counts them, and is asked in microseconds. Another database is not asked: there every look finds some.
+    SQLite counts them, and is asked in microseconds. PostgreSQL names the transactions that a snapshot sees: the same
+    name is the same content, and another may stand for the write of another database on that server.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: sqlite3.Connection | None = None
-        self._seen: int | None = None
+        self._seen: object = None
+        self._points = PointReads(engine)
         sql.event.listen(engine, "engine_disposed", self._close)
 
     @contextmanager
     def news(self) -> Iterator[bool]:
         """Whether anything was committed since the last such block that ended well; True in the first one."""
         count = self._count()
-        yield count is None or count != self._seen
+        yield self._seen is None or count != self._seen
         self._seen = count
 
-    def _count(self) -> int | None:
+    def _count(self) -> object:
         if self._engine.dialect.name != "sqlite":
-            return None
+            return self._points.row("SELECT CAST(pg_current_snapshot() AS TEXT)", ())
         if self._connection is None:
             self._connection = self._connect()
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return self._connection.execute("PRAGMA data_version").fetchone()
 
     def _connect(self) -> sqlite3.Connection:
         # The count is of other connections' commits: this one never writes, so it sees all of them.

@@ -44,12 +44,12 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
     with measurements.of_jobs(house.points) as numbers:
         mine = kinds_of.of_class(asked.worker_class, kinds)
         worker = Worker(house, mine, stop=stop, numbers=numbers, name=asked.name, only=asked.job)
-        if asked.worker_class is WorkerClass.HEAVY:
-            if worker.run_one() is WorkEnd.TAKEN_OVER:
-                numbers.forget_unwritten()
-            return 0
         try:
-            worker.run_many()
+            if asked.worker_class is WorkerClass.HEAVY:
+                if worker.run_one() is WorkEnd.TAKEN_OVER:
+                    numbers.forget_unwritten()
+            else:
+                worker.run_many()
         except LoopEnded:
             return 1  # its last words are in the log; the supervisor starts the next one
     return 0

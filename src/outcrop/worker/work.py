@@ -85,7 +85,7 @@ class Worker:
         self._numbers = numbers
         self._leases = Leases(house.store, kinds)
         self._threads: dict[str, tuple[threading.Thread, RunningJob]] = {}
-        self._loop = Loop("light worker")
+        self._loop = Loop(f"{kinds[0].worker} worker")
         self._watch = ChangeWatch(house.store.engine)
         self._look_at = 0.0
         self._waiting: dict[str, bool] = {}
@@ -97,7 +97,9 @@ class Worker:
         None where there was none.
         """
         while not self._stop.is_set():
-            lease = self._take() if self._may_find() else None
+            lease = None
+            with self._loop.turn():
+                lease = self._take() if self._may_find() else None
             if lease is not None:
                 return self._run(lease, *self._prepared(lease))
             if self._only is not None:

@@ -9,6 +9,7 @@ from outcrop import logs
 from outcrop.api.door import exchange, failures
 from outcrop.api.door.call import Answer, Answered, Derived, Streamed
 from outcrop.api.door.visit import Visit
+from outcrop.errors import Unavailable
 from outcrop.protocol import eventstream, serialize
 from outcrop.protocol.http import HttpResponse
 from outcrop.protocol.routing import Routed
@@ -100,7 +101,9 @@ def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
 
 def failure_of(visit: Visit, error: Exception) -> failures.Failure:
     """How the service says what was raised on the way; a defect of ours is logged."""
-    if not failures.is_expected(error):
+    if isinstance(error, Unavailable):
+        logs.tell(_log, "unavailable", level=logging.WARNING, note=error.message, request_id=visit.request_id)
+    elif not failures.is_expected(error):
         logs.tell(_log, "error", level=logging.ERROR, exc_info=error, request_id=visit.request_id)
     operation = visit.routed.operation if visit.routed is not None else None
     return failures.failure(error, service=visit.service, protocol=visit.protocol, operation=operation)

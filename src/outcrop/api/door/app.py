@@ -5,6 +5,7 @@ of web pages, and the requests of AWS's clients. What becomes a call walks the o
 way becomes the service's own error.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -27,10 +28,13 @@ from outcrop.api.operations import Operations
 from outcrop.api.own.operations import OwnOperations
 from outcrop.api.s3 import cors
 from outcrop.api.s3.form_uploads import FormUploads
-from outcrop.errors import MachineTrouble
+from outcrop.errors import MachineTrouble, Unavailable
 from outcrop.house import House
+from outcrop.loops import contained
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.unbuilt import OPENAI
+
+_log = logging.getLogger("outcrop.door")
 
 
 class Entrance(Protocol):
@@ -76,7 +80,8 @@ class Door:
             pass  # nobody is there to be answered
         finally:
             visit.end()
-            self._telling.tell(visit)
+            with contained(_log, "telling of a request"):
+                self._telling.tell(visit)
             if visit.trace is not None:
                 code = visit.code or (CLIENT_LEFT if visit.left else "")
                 self._house.invocation_logs.note(visit.trace.ended(code))
@@ -94,12 +99,15 @@ class Door:
     async def _recorded(self, visit: Visit, response: HttpResponse) -> HttpResponse:
         """The response, once what the call changed is in the record; an error where that cannot be written."""
         visit.status = response.status
-        if await self._telling.record(visit, streams=not isinstance(response.body, bytes)):
-            return response
-        trouble = MachineTrouble(
-            "The request was carried out, but the record of calls cannot be written, so nobody is told that it "
-            "succeeded. See the log of the server, and free some space on its disk."
-        )
+        try:
+            if await self._telling.record(visit, streams=not isinstance(response.body, bytes)):
+                return response
+            trouble = MachineTrouble(
+                "The request was carried out, but the record of calls cannot be written, so nobody is told that it "
+                "succeeded. See the log of the server, and free some space on its disk."
+            )
+        except Unavailable as away:
+            trouble = away
         if isinstance(response.body, AsyncIterator):
             await exchange.close(response.body)
         return await self._readable(visit, failed(visit, trouble, self._house.settings))

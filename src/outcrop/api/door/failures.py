@@ -18,6 +18,7 @@ from outcrop.errors import (
     Refusal,
     ServiceRefusal,
     Throttled,
+    Unavailable,
     Unreadable,
 )
 from outcrop.protocol import eventstream, service_model
@@ -119,6 +120,10 @@ _INTERNAL = (
     ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
     ("server_error", 500),
 )  # fmt: skip
+_UNAVAILABLE = (
+    ("ServiceUnavailableException", 503), ("ServiceUnavailableException", 503), ("ServiceUnavailable", 503),
+    ("ServiceUnavailable", 503), ("server_error", 503),
+)  # fmt: skip
 _COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, EC2: 2, "rest-xml": 3, OPENAI: 4}
 _WITH_501 = ("query", EC2, "rest-xml")
 _INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
@@ -196,6 +201,6 @@ def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Fail
             code, status = answers[column]
             code = next((each for each in _DECLARED.get(kind, ()) if each in declared), code)
             return Failure(code=code, message=error.message, status=status)
-    code, status = _INTERNAL[column]
+    code, status = (_UNAVAILABLE if isinstance(error, Unavailable) else _INTERNAL)[column]
     message = error.message if isinstance(error, MachineTrouble) else _INTERNAL_MESSAGE
     return Failure(code=code, message=message, status=status)

@@ -183,7 +183,8 @@ class OwnTasks:
     def _environment(self) -> dict[str, str]:
         """The variables by which a command opens the database and finds this very server, wherever that listens."""
         place = {"OUTCROP_HOST": self._settings.host, "OUTCROP_PORT": str(self._settings.port)}
-        return root_key.variables(self._settings) | place | self._settings.tls_variables
+        opens = root_key.variables(self._settings) | self._settings.database_variables
+        return opens | place | self._settings.tls_variables
 
     def _listen(self, task: OwnTask, output: IO[bytes]) -> None:
         """Keep what it says, line by line; a line that is written over, as progress is, by its newest text."""

@@ -15,7 +15,7 @@ from outcrop.customization.output.artifacts import Artifacts, MetricsRow
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
-from outcrop.jobs.full_disk import is_full
+from outcrop.jobs.full_disk import is_passing
 from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
@@ -95,7 +95,7 @@ class Journal:
         """A trial of a search has ended: the event, and the study as it stands now."""
         self.report(words, {} if trial["loss"] is None else {"ValidationLoss": trial["loss"]})
         self._tell("trial", **trial)
-        with _tolerating_a_full_disk():
+        with _tolerating_what_passes():
             self._artifacts.write_study(study)
             self._artifacts.write_events(self._events.content())
 
@@ -108,7 +108,7 @@ class Journal:
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))
         if time.monotonic() - self._written_at >= max(_EVERY_S, self._cost_s / _SHARE):
-            with _tolerating_a_full_disk():
+            with _tolerating_what_passes():
                 self._write()
 
     def finish(self, result: TrainingResult, verdict: Verdict) -> None:
@@ -138,7 +138,7 @@ class Journal:
         self._write()
 
     def _tell(self, event: str, **members: Any) -> None:
-        with _tolerating_a_full_disk():
+        with _tolerating_what_passes():
             self._events.tell(event, **members)
 
     def _write(self) -> None:
@@ -157,12 +157,12 @@ class Journal:
 
 
 @contextmanager
-def _tolerating_a_full_disk() -> Iterator[None]:
+def _tolerating_what_passes() -> Iterator[None]:
     """While training goes on, what cannot be told is left out: the CSVs are complete again with the next write."""
     try:
         yield
     except Exception as error:
-        if not is_full(error):
+        if not is_passing(error):
             raise
 
 

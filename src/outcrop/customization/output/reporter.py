@@ -19,7 +19,7 @@ from outcrop.customization.states import Phase
 from outcrop.customization.work import Work
 from outcrop.datasets.report.value import Report
 from outcrop.errors import MachineTrouble
-from outcrop.jobs.full_disk import Patience, is_full
+from outcrop.jobs.full_disk import Patience, is_passing
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.data import TrainingData
 from outcrop.training.estimate import requirements
@@ -144,4 +144,4 @@ class JobReporter:
 
         A job that is to stop, or a worker that is to end, does not wait.
         """
-        return is_full(trouble) and self.patience.wait(trouble) and not self.work.job.is_stopping()
+        return is_passing(trouble) and self.patience.wait(trouble) and not self.work.job.is_stopping()

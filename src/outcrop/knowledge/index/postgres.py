@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 
 from outcrop.knowledge.index.sql_storage import SqlStorage
 from outcrop.knowledge.index.stored_index import StoredIndex
-from outcrop.store.database import alone, open_database, writing
+from outcrop.store.database import open_database, writing
 
 
 class PostgresIndex(StoredIndex):
@@ -39,7 +39,7 @@ def _change_schema(url: sql.URL, change: sql.schema.ExecutableDDLElement) -> Non
     engine = connected(url)
     try:
         with writing(engine) as connection:
-            alone(connection, "knowledge schema")
+            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(sql.func.hashtext("knowledge schema"))))
             connection.execute(change)
     finally:
         engine.dispose()

@@ -11,6 +11,7 @@ from outcrop.knowledge.stores.addresses import postgres_url
 from outcrop.knowledge.stores.configuration import OUR_SCHEMAS, PostgresPlace
 from outcrop.knowledge.stores.copied_index import CopiedIndex, StoreUnreachable, telling
 from outcrop.knowledge.stores.postgres_table import PostgresTable
+from outcrop.store.postgresql import DatabaseAway
 
 
 def check(home: Path, place: PostgresPlace, *, dimensions: int | None) -> None:
@@ -52,12 +53,12 @@ def _schema(name: str) -> str:
 
 def _told(error: Exception, place: PostgresPlace) -> Exception:
     """An error of the database for its user, who need not know its host and login."""
-    if isinstance(error, MachineTrouble) and isinstance(error.__cause__, sql.exc.SQLAlchemyError):
+    if isinstance(error, MachineTrouble) and isinstance(error.__cause__, sql.exc.SQLAlchemyError | DatabaseAway):
         error = error.__cause__
     at = f"{place.cluster_arn}: the PostgreSQL database {place.database}"
     if isinstance(error, ImportError):
         return MachineTrouble(f"{at} needs a driver that is not installed. Install outcrop[postgres].")
-    if isinstance(error, sql.exc.OperationalError | sql.exc.InterfaceError):
+    if isinstance(error, sql.exc.OperationalError | sql.exc.InterfaceError | DatabaseAway):
         return StoreUnreachable(
             f"{at} does not answer, or lets Outcrop not in. See that it runs and that its address is right, and send "
             "the request again; the log has what the driver said."
