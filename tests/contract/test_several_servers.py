@@ -51,7 +51,9 @@ def test_a_page_token_of_one_continues_at_the_other(pair: Pair) -> None:
     one.create_bucket(Bucket="books")
     for number in range(5):
         (one, other)[number % 2].put_object(Bucket="books", Key=f"{number}", Body=b"")
-    keys, token, turn = [], {}, 0
+    keys: list[str] = []
+    token: dict[str, str] = {}
+    turn = 0
     while True:
         page = (one, other)[turn % 2].list_objects_v2(Bucket="books", MaxKeys=2, **token)
         keys += [each["Key"] for each in page["Contents"]]
@@ -93,7 +95,7 @@ def test_a_key_works_at_the_other_at_once_and_a_policy_within_a_second(pair: Pai
         try:
             pair.other.client("s3", **hers).list_buckets()
         except ClientError as error:
-            return error.response["Error"]["Code"] == "AccessDenied"
+            return bool(error.response["Error"]["Code"] == "AccessDenied")
         return False
 
     eventually(refused)

@@ -204,4 +204,4 @@ def test_a_damaged_record_keeps_nobody_waiting(house: Installed, deployment: str
 def statuses(house: Installed) -> dict[str, str]:
     with by_hand(house.settings) as database:
         query = sql.text("SELECT kind, status FROM resources WHERE name = 'damaged' AND kind != 'engine'")
-        return {kind: status for kind, status in database.execute(query)}
+        return {row.kind: row.status for row in database.execute(query)}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from outcrop.clock import SystemClock
 from outcrop.jobs.jobs import Jobs
-from outcrop.jobs.leases import Leases
+from outcrop.jobs.leases import Lease, Leases
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 from tests.support.patience import PATIENCE_S
@@ -87,7 +87,7 @@ def _work(settings: Settings, worker: str) -> list[str]:
     sys.stdin.readline()
     taken: list[str] = []
     while True:
-        held = []
+        held: list[Lease] = []
         while len(held) < _HELD:
             lease = leases.take(worker, now=datetime.now(UTC), holding=[each.job for each in held])
             if lease is None:
