@@ -85,7 +85,9 @@ def test_a_job_that_cannot_work_is_refused_at_creation(house: Running, changes: 
 def test_a_copy_of_a_model_under_a_key_of_ones_own_is_refused(house: Running) -> None:
     with pytest.raises(ClientError, match=r"CreateModelCopyJob"):
         house.client("bedrock").create_model_copy_job(
-            sourceModelArn="arn:aws:bedrock:us-east-1:123456789012:custom-model/a/b", targetModelName="b", modelKmsKeyId=KEY
+            sourceModelArn="arn:aws:bedrock:us-east-1:123456789012:custom-model/a/b",
+            targetModelName="b",
+            modelKmsKeyId=KEY,
         )
 
 

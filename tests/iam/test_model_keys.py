@@ -17,7 +17,7 @@ BASE, BUCKET, REGION = "outcrop.starter-v1", "model-keys", "us-east-1"
 def let(iam: Any, user: str, *actions: str, **more: Any) -> None:
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
     document = {"Version": "2012-10-17", "Statement": [statement]}
-    iam.put_user_policy(UserName=user, PolicyName=actions[0].replace(":*", ""), PolicyDocument=json.dumps(document))
+    iam.put_user_policy(UserName=user, PolicyName=actions[0].partition(":")[0], PolicyDocument=json.dumps(document))
 
 
 @pytest.fixture
@@ -38,10 +38,19 @@ def model(server: Running, key: str) -> str:
     foundation = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}:0:2k"
     document = {"baseId": BASE, "foundationModelArn": foundation, "baseModelArn": foundation, "promptFormat": "text"}
     house.models.add(
-        model_arn=model_arn, name="sealed", region=REGION, created=house.clock.now(), document={**document, "seal": seal}
+        model_arn=model_arn,
+        name="sealed",
+        region=REGION,
+        created=house.clock.now(),
+        document={**document, "seal": seal},
     )
     row = house.deployments.create(
-        ON_DEMAND, name="sealed", region=REGION, account=house.account, model_arn=model_arn, details={"description": None}
+        ON_DEMAND,
+        name="sealed",
+        region=REGION,
+        account=house.account,
+        model_arn=model_arn,
+        details={"description": None},
     )
     house.deployments.serve(row)
     return row.arn

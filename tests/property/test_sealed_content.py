@@ -65,6 +65,9 @@ def test_every_stretch_is_that_of_the_plaintext(size: int, offset: int, length: 
     content = content_of(size)
     reader = opened(sealed_content.seal(content, DATA_KEY))
     assert reader.pread(offset, length) == content[offset : offset + length]
+    room = bytearray(length)
+    found = reader.pread_into(offset, memoryview(room))
+    assert bytes(room[:found]) == content[offset : offset + length]
 
 
 @FEW

@@ -33,8 +33,8 @@ from outcrop.invocation import invoke
 from outcrop.invocation.exchange import uncounted
 from outcrop.keys.sealed_content import seal
 from outcrop.keys.sealed_folder import KEY_CONTEXT
+from outcrop.machine.sealed_names import sealed_header
 from outcrop.network import headers
-from outcrop.network.headers import sealed_header
 from outcrop.network.parity_file import FILE, ParityRecord, Sample, text
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource

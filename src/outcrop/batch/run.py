@@ -15,8 +15,7 @@ from outcrop.batch.rooms import BatchRooms
 from outcrop.batch.states import BatchStatus
 from outcrop.batch.work import BatchExpired, BatchWork
 from outcrop.errors import Conflict, Invalid, Refusal
-from outcrop.invocation.background.models import check_may_invoke
-from outcrop.invocation.background.models import seal_of
+from outcrop.invocation.background.models import check_may_invoke, seal_of
 from outcrop.jobs.full_disk import is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import RunningJob, StopRequested

@@ -135,14 +135,16 @@ def _to_bucket(
     options: ExportOptions,
     beside: Path,
 ) -> str:
-    """Through the API, by way of a folder in `beside`; the description comes last, so that where it is, all is."""
+    """Through the API, by way of a folder in `beside`. The description comes last, so that where it is, all is."""
     bucket, key = parse_s3_uri(uri)
     prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
     s3 = export.client(running(settings.home), "s3", model.region)
     if s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]:
         raise Invalid(f"{uri}: there are objects already, and nothing is overwritten. Name a new prefix.")
     key_arn = key_arn_of(model.document)
-    sealing = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {"ServerSideEncryption": "AES256"}
+    sealing = (
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {"ServerSideEncryption": "AES256"}
+    )
     with tempfile.TemporaryDirectory(prefix=".export.", dir=beside) as place:
         making = Path(place) / "model"
         kind, told = _write(making, model, base, folder, adapter, options)

@@ -68,9 +68,7 @@ def look_at(folder: Path, catalog: Catalog, *, base: str | None = None) -> Adopt
     return found
 
 
-def put_in_place(
-    adopted: Adopted, place: Path, *, told: Callable[[str], None], seal: FolderSeal | None = None
-) -> None:
+def put_in_place(adopted: Adopted, place: Path, *, told: Callable[[str], None], seal: FolderSeal | None = None) -> None:
     """Copy the model's files to where custom models lie, with what its engine is held against; sealed by `seal`.
 
     They appear whole, or not at all.

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
-from outcrop.keys import sealing
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
@@ -18,11 +17,12 @@ from outcrop.customization.choices import hyperparameters, initialize, search_sp
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
-from outcrop.keys.sealing import AuthorizeKey
 from outcrop.data.data import RoleData
 from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid
+from outcrop.keys import sealing
 from outcrop.keys.sealed_records import key_arn_of
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
 from outcrop.store.resources import Resource
@@ -58,8 +58,9 @@ def create(
     identifier = params["baseModelIdentifier"]
     start = base_of.resolve(house.catalog, house.models, identifier=identifier, base=base, parent=parent)
     job_arn = arn.bedrock(region, account, f"{KIND.name}/{start.base.full_id}/{arn.new_id()}")
-    document = _document(house, params, start, job_arn=job_arn, region=region, authorize_key=authorize_key)
+    document = _document(house, params, start, region=region, authorize_key=authorize_key)
     check_number(document["modelArn"], model_tags)
+    kms_key_id = key_arn_of(document) or ""
 
     def add() -> dict[str, Any]:
         # Names are asked for in here and not before: a request sent twice at once would find its own name taken.
@@ -68,7 +69,12 @@ def create(
         house.store.tags.put(job_arn, tags)
         return {"jobArn": job_arn}
 
-    return str(house.store.idempotency.once(scope, token, params, add)["jobArn"])
+    with sealing.writing_granted(house, document, role_arn=params["roleArn"], name=job_arn.rsplit("/", 1)[-1]):
+        _check_data(house.data.under(params["roleArn"], source_arn=job_arn, kms_key_id=kms_key_id), params)
+        made = str(house.store.idempotency.once(scope, token, params, add)["jobArn"])
+    if made != job_arn:  # an equal request was faster
+        sealing.take_back(house, document, name=job_arn.rsplit("/", 1)[-1])
+    return made
 
 
 def _document(
@@ -76,7 +82,6 @@ def _document(
     params: Mapping[str, Any],
     start: base_of.Start,
     *,
-    job_arn: str,
     region: str,
     authorize_key: AuthorizeKey,
 ) -> dict[str, Any]:
@@ -94,8 +99,6 @@ def _document(
     )
     if seal:
         initialize.check_sealed(values)
-    kms_key_id = key_arn_of(seal) or ""
-    _check_data(house.data.under(params["roleArn"], source_arn=job_arn, kms_key_id=kms_key_id), params)
     _check_training(start, values, customization, house.sharing)
     _check_search(start, values, params)
     kept = (

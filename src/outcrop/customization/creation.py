@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
-from outcrop.keys import sealing
 from outcrop.catalog import model_files
 from outcrop.catalog.custom_model_states import ModelStatus
 from outcrop.customization import adopted
@@ -16,6 +15,7 @@ from outcrop.customization.rooms import Rooms
 from outcrop.data import model_fetching
 from outcrop.data.data import RoleData
 from outcrop.jobs.running import RunningJob
+from outcrop.keys import sealing
 from outcrop.network.adapters.method import CONFIG_FILE
 
 _UNKNOWN = "imported"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn
-from outcrop.keys import sealing
 from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import creation, creation_kind
@@ -20,13 +19,14 @@ from outcrop.customization.names import check_model_name
 from outcrop.customization.output import checkpoint_files, checkpoints
 from outcrop.customization.output.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.rooms import Rooms
-from outcrop.keys.sealing import AuthorizeKey
 from outcrop.data.data import RoleData
 from outcrop.data.model_archive import ENDINGS
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.json_files import FileProblem
+from outcrop.keys import sealing
 from outcrop.keys.sealed_folder import FolderSeal, seal_folder
 from outcrop.keys.sealed_records import SEAL
+from outcrop.keys.sealing import AuthorizeKey
 from outcrop.network import facts
 from outcrop.probe import launch
 from outcrop.store.idempotency import digest_of

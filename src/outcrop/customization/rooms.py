@@ -11,6 +11,8 @@ from outcrop.data.data import Data
 from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
 from outcrop.keys.envelopes import Envelopes
+from outcrop.keys.key_grants import KeyGrants
+from outcrop.keys.keys import Keys
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -44,6 +46,12 @@ class Rooms(Protocol):
 
     @property
     def envelopes(self) -> Envelopes: ...
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def key_grants(self) -> KeyGrants: ...
 
     @property
     def sharing(self) -> MemorySharing: ...

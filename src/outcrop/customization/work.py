@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import logs
-from outcrop.keys import sealing
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base
 from outcrop.customization.base import Start
@@ -25,6 +24,7 @@ from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs import lease_folders
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
+from outcrop.keys import sealing
 from outcrop.keys.sealed_folder import FolderSeal
 from outcrop.keys.sealed_records import key_arn_of
 from outcrop.machine.memory_folder import memory_folder, remove_memory_folder

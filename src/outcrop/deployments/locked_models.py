@@ -1,4 +1,4 @@
-"""Sealed models whose weights must leave the memory: their KMS key may not be used now, or nobody serves them any more.
+"""Sealed models whose weights must leave the memory: their key may not be used, or nobody serves them.
 
 Requests are refused already when they are resolved; here engines let go what they hold in clear. The key's state is in
 the database, so nothing is asked of an engine as long as no key is disabled and no deployment has changed.

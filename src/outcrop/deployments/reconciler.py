@@ -63,8 +63,8 @@ class Reconciler:
         locked: LockedModels,
         also_used: Callable[[], Set[tuple[str, str]]] = frozenset,
     ) -> None:
-        """`locked` knows which sealed models may not be in memory. `also_used`: region and ARN of the models that others
-        than deployments use, batch jobs say."""
+        """`locked` knows which sealed models may not be in memory. `also_used`: region and ARN of the models that
+        others than deployments use, batch jobs say."""
         self._locked = locked
         self._any_locked = False
         self._also_used = also_used

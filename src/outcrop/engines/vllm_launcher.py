@@ -51,7 +51,8 @@ def every_kind(
 ) -> Launcher:
     """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
 
-    `fork_server`: the process that engines of this program are forked from. `open_key` opens data keys of sealed models.
+    `fork_server`: the process that engines of this program are forked from. `open_key` opens data keys of sealed
+    models.
     """
     return LauncherByKind(
         {

@@ -72,7 +72,9 @@ class ModelFamily:
         except self.bedrock.exceptions.ResourceNotFoundException:
             return None
         model_arn = told["modelArn"]
-        return FamilyMember(told=told, lineage=lineage.read(self._models.folder(model_arn), self._models.keys(model_arn)))
+        return FamilyMember(
+            told=told, lineage=lineage.read(self._models.folder(model_arn), self._models.keys(model_arn))
+        )
 
     def line(self, member: FamilyMember) -> list[FamilyMember]:
         """The custom models from the first one above the base model down to this one; a deleted parent ends it."""

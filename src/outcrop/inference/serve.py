@@ -165,7 +165,7 @@ def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
 
 
 def _opener(keys: str) -> "OpenFile | None":
-    """What opens the sealed weights of the network; None where they are not sealed."""
+    """The opener of the network's sealed weights; None where they are not sealed."""
     if not keys:
         return None
     from outcrop.keys.sealed_folder import OpenedKeys  # most engines decrypt nothing

@@ -60,7 +60,8 @@ class Targets:
         check_key: Callable[[WrappedKey], None],
         patience_s: float,
     ) -> None:
-        """`check_key` refuses a data key whose KMS key may not be used now. `patience_s`: so long an invocation waits for an engine that is not there."""
+        """`check_key` refuses a data key whose KMS key may not be used now. `patience_s`: so long an invocation waits
+        for an engine that is not there."""
         self._catalog = catalog
         self._models = models
         self._deployments = deployments

@@ -129,6 +129,28 @@ class SealedReader:
         joined = opened[0] if len(opened) == 1 else b"".join(opened)
         return joined if before == 0 and len(joined) == end - offset else joined[before : before + end - offset]
 
+    def pread_into(self, offset: int, buffer: memoryview) -> int:
+        """Write the plaintext from `offset` on into the buffer; how much, less than its length at the end alone.
+
+        Whole chunks are decrypted in place: of gigabytes of weights nothing is copied twice. Raises SealBroken, and the
+        buffer holds nothing of worth then.
+        """
+        end = min(offset + len(buffer), self.size)
+        if offset >= end:
+            return 0
+        first, last = offset // CHUNK_BYTES, (end - 1) // CHUNK_BYTES
+        sealed = memoryview(self._read_at(self._start + first * _SEALED_CHUNK, (last + 1 - first) * _SEALED_CHUNK))
+        for number in range(first, last + 1):
+            chunk = sealed[(number - first) * _SEALED_CHUNK : (number + 1 - first) * _SEALED_CHUNK]
+            begin = number * CHUNK_BYTES
+            until = min(begin + CHUNK_BYTES, self.size)
+            into = buffer[max(begin, offset) - offset : min(until, end) - offset]
+            if begin >= offset and until <= end:
+                self._opened_into(number, chunk, into)
+            else:
+                into[:] = self._opened(number, chunk)[max(begin, offset) - begin : min(until, end) - begin]
+        return end - offset
+
     def blocks(self, block_bytes: int = 16 * CHUNK_BYTES) -> Iterator[bytes]:
         """The whole plaintext in blocks."""
         for offset in range(0, self.size, block_bytes):
@@ -136,6 +158,13 @@ class SealedReader:
 
     def _chunk(self, number: int) -> bytes:
         return self._opened(number, self._read_at(self._start + number * _SEALED_CHUNK, _SEALED_CHUNK))
+
+    def _opened_into(self, number: int, sealed: memoryview, into: memoryview) -> None:
+        nonce = _nonce(number, is_last=number == self._chunks - 1)
+        try:
+            self._cipher.decrypt_into(nonce, sealed, None, into)
+        except (InvalidTag, ValueError) as error:
+            raise _broken(self.name) from error
 
     def _opened(self, number: int, sealed: bytes | memoryview) -> bytes:
         nonce = _nonce(number, is_last=number == self._chunks - 1)
@@ -185,6 +214,11 @@ class SealedFile(StretchFile):
         super().__init__(reader.name, reader.size, reader.pread)
         self.reader = reader
         self._closing = closing
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        found = self.reader.pread_into(self._place, memoryview(buffer).cast("B"))
+        self._place += found
+        return found
 
     def close(self) -> None:
         if not self.closed:

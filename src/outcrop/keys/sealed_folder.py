@@ -21,7 +21,7 @@ from typing import BinaryIO, Self
 from outcrop.errors import MachineTrouble
 from outcrop.keys.envelopes import DataKey, WrappedKey
 from outcrop.keys.sealed_content import OpenKey, SealedWriter, is_sealed, open_file, read_head
-from outcrop.network.headers import sealed_header
+from outcrop.machine.sealed_names import HEADER, sealed_header
 
 KEY_CONTEXT = "aws:bedrock:arn"
 "Of the encryption context: the ARN of the model."
@@ -119,7 +119,7 @@ def seal_folder(plain: Path, place: Path, data_key: DataKey) -> None:
     for path in sorted(plain.iterdir()):
         if path.is_dir():
             seal_folder(path, place / path.name, data_key)
-        elif path.name in _READABLE or path.name.endswith(".header") or wrapped_key_of(path) is not None:
+        elif path.name in _READABLE or path.name.endswith(HEADER) or wrapped_key_of(path) is not None:
             shutil.copyfile(path, place / path.name)
         else:
             seal_file(path, place / path.name, data_key)
@@ -131,7 +131,7 @@ def open_folder(sealed: Path, plain: Path, keys: OpenedKeys) -> None:
     for path in sorted(sealed.iterdir()):
         if path.is_dir():
             open_folder(path, plain / path.name, keys)
-        elif not path.name.endswith(".header"):
+        elif not path.name.endswith(HEADER):
             with keys.open(path) as file, (plain / path.name).open("wb") as out:
                 shutil.copyfileobj(file, out, _BLOCK_BYTES)
 

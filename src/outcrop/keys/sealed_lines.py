@@ -18,7 +18,7 @@ _NONCE_BYTES = 12
 
 
 class SealedLines:
-    """Seals and opens the lines of one file; `name` is what it is called, and no other file opens with it."""
+    """A seal of the lines of one file, called `name`: no other file opens with it."""
 
     def __init__(self, data_key: bytes, *, name: str) -> None:
         purpose = f"outcrop sealed lines 1 {name}".encode()

@@ -1,4 +1,4 @@
-"""The record of what is sealed: a job or a model keeps its data key wrapped, and is of use while that opens."""
+"""Records of what is sealed: a job or a model keeps its data key wrapped, and works while that opens."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def sealed_by(document: Mapping[str, Any]) -> WrappedKey | None:
 
 
 def key_arn_of(document: Mapping[str, Any]) -> str | None:
-    """The ARN of the KMS key of a job or a custom model, as it is told; None where it has none."""
+    """The ARN of the KMS key of a job or a custom model, as it is told; None for none."""
     wrapped = sealed_by(document)
     return (wrapped.key_arn or None) if wrapped is not None else None
 

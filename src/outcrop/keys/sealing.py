@@ -11,23 +11,38 @@ from typing import Any, Protocol
 
 from outcrop.errors import Denied
 from outcrop.keys.envelopes import INSTALLATION, DataKey, Envelopes
+from outcrop.keys.grants import GrantConstraints
+from outcrop.keys.key_grants import KeyGrants
+from outcrop.keys.keys import Keys
 from outcrop.keys.sealed_folder import KEY_CONTEXT, FolderSeal
 from outcrop.keys.sealed_records import SEAL, key_told, sealed_by
 from outcrop.machine import memory_folder
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 
+_WRITING = ("GenerateDataKey",)
+"It lets nobody read."
 AuthorizeKey = Callable[[str, Mapping[str, str]], None]
 "Raises Denied where whoever asks may not use the key with this ARN, in this encryption context."
 
 
 class SealingRooms(Protocol):
-    """What seals an installation's models."""
+    """Rooms that seal models."""
 
     settings: Settings
 
     @property
     def envelopes(self) -> Envelopes: ...
+
+
+class GrantingRooms(SealingRooms, Protocol):
+    """Rooms that give a job's role the use of a key."""
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def key_grants(self) -> KeyGrants: ...
 
 
 def nobody_may(key_arn: str, _context: Mapping[str, str]) -> None:
@@ -68,7 +83,7 @@ def choose(
 
 @contextmanager
 def made_in_memory(house: SealingRooms, document: Mapping[str, Any], model_arn: str) -> Iterator[FolderSeal | None]:
-    """The seal of a model that is being made, and a folder in memory for it that goes with the block. None where
+    """The seal of a model that is being made, with a folder in memory that goes with the block. None where
     nothing is sealed. Raises Invalid while its KMS key may not be used."""
     data_key = opened(house, document)
     if data_key is None:
@@ -79,6 +94,36 @@ def made_in_memory(house: SealingRooms, document: Mapping[str, Any], model_arn: 
         yield FolderSeal(data_key=data_key, scratch=memory_folder.memory_folder(home, name))
     finally:
         memory_folder.remove_memory_folder(home, name)
+
+
+@contextmanager
+def writing_granted(house: GrantingRooms, document: Mapping[str, Any], *, role_arn: str, name: str) -> Iterator[None]:
+    """Grant a job's role to write under the key that seals its model, as the caller's `kms:CreateGrant` is for.
+
+    The grant stays until `take_back`, and goes at once where the block raises. Raises Invalid.
+    """
+    wrapped = sealed_by(document)
+    if wrapped is None or not wrapped.key_arn:
+        yield
+        return
+    with key_told():
+        house.key_grants.create(
+            house.keys.find(wrapped.key_arn), grantee=role_arn, retiring="", operations=_WRITING,
+            constraints=GrantConstraints(), name=name,
+        )  # fmt: skip
+    try:
+        yield
+    except BaseException:
+        take_back(house, document, name=name)
+        raise
+
+
+def take_back(house: GrantingRooms, document: Mapping[str, Any], *, name: str) -> None:
+    """Revoke the grant of a job that is over, if there is one."""
+    wrapped = sealed_by(document)
+    for grant in house.keys.records.grants(wrapped.key_arn) if wrapped is not None and wrapped.key_arn else ():
+        if grant.name == name:
+            house.keys.records.remove_grant(grant.id)
 
 
 def opened(house: SealingRooms, document: Mapping[str, Any]) -> DataKey | None:

@@ -24,7 +24,7 @@ def memory_folder(home: Path, name: str) -> Path:
 
 
 def run_folder(home: Path, runs: Path, name: str, *, in_memory: bool) -> Path:
-    """The folder of a job among those of all, or in memory; then an empty one among them says that it is needed."""
+    """The folder of a job under `runs`, or in memory; then an empty one there says that it is needed."""
     (runs / name).mkdir(parents=True, exist_ok=True)
     return memory_folder(home, name) if in_memory else runs / name
 

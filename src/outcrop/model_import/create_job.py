@@ -34,7 +34,8 @@ def create(
 ) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
-    `authorize_key` knows which KMS keys whoever asks may use. The same clientRequestToken gets the first ARN again. Raises Invalid.
+    `authorize_key` knows which KMS keys whoever asks may use. The same clientRequestToken gets the first
+    ARN again. Raises Invalid.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:{_OPERATION}"
     before = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None

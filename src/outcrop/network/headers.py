@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.json_files import FileProblem, JsonItems, JsonNamed, JsonNumber, JsonText, Members, parse
+from outcrop.machine.sealed_names import HEADER, sealed_header
 from outcrop.network.adapters.method import OFT, Full, Method, is_target
 
 _TRANSPOSED = ("gpt2", "openai-gpt")
@@ -139,27 +140,21 @@ _TENSORS = JsonNamed(
         }
     ),
 )
-_BESIDE_SEALED = ".safetensors.header"
 _MOST_HEADER_BYTES = 100_000_000
 "What the library itself takes."
 
 
-def sealed_header(path: Path) -> Path:
-    """Where the header of a file of weights lies in clear, if the file is sealed."""
-    return path.with_name(f"{path.name}.header")
-
-
 def is_sealed(folder: Path) -> bool:
     """Whether weights in `folder` are sealed: read by `weight_files.py`, with the key, and by no library."""
-    return next(folder.glob(f"*{_BESIDE_SEALED}"), None) is not None
+    return next(folder.glob(f"*.safetensors{HEADER}"), None) is not None
 
 
 def check_plain(folder: Path) -> None:
     """Raises Invalid for a folder whose weights are sealed, where nobody has brought their key."""
     if is_sealed(folder):
         raise Invalid(
-            f"{folder.name}: the weights of this model are sealed, and their key was not opened: its KMS key may not be "
-            "used now, or what was asked for reads no sealed models (docs/keys.md). Enable the key, or use another model."
+            f"{folder.name}: the weights of this model are sealed, and their key was not opened: its KMS key may not "
+            "be used now, or what was asked for reads no sealed models (docs/keys.md). Enable the key, or use another."
         )
 
 

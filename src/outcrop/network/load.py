@@ -34,8 +34,9 @@ def load_base(
 ) -> nn.Module:
     """The frozen network in `folder`, in evaluation mode, on `device()`, to be run in that way.
 
-    `open_file` opens its weights where they are sealed. In `serving_dtype()`, but in fp32 when its own weights shall be `trainable`: small steps vanish in 16 bits. Raises
-    Invalid for a folder that holds no causal language model, or not all of its weights.
+    `open_file` opens its weights where they are sealed. In `serving_dtype()`, but in fp32 when its own weights shall be
+    `trainable`: small steps vanish in 16 bits. Raises Invalid for a folder that holds no causal language model, or not
+    all of its weights.
     """
     if not (folder / "config.json").is_file():
         raise Invalid(

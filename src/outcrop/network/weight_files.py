@@ -25,7 +25,7 @@ _BLOCK_BYTES = 8 << 20
 
 
 class StoredTensors(NamedTuple):
-    """What a file holds: its tensors by name, and what its header says beside them."""
+    """The tensors of a file by name, and what its header says beside them."""
 
     metadata: dict[str, str]
     tensors: dict[str, Tensor]
@@ -62,7 +62,7 @@ def read_tensors(file: BinaryIO, *, name: str) -> StoredTensors:
 
 def _read(file: BinaryIO, num_bytes: int, name: str) -> Tensor:
     content = torch.empty(num_bytes, dtype=torch.uint8)
-    room = memoryview(content.numpy())
+    room = memoryview(content.numpy())  # type: ignore[arg-type]
     done = 0
     while done < num_bytes:
         got = file.readinto(room[done : done + _BLOCK_BYTES])  # type: ignore[attr-defined]

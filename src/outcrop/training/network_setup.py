@@ -47,9 +47,7 @@ class FrozenNetwork(NamedTuple):
 def frozen(task: TrainingTask) -> FrozenNetwork:
     """The network of the task, with a parent's adapter merged into it where another method begins on it."""
     method = task.hyper.method
-    network = load.load_base(
-        task.base_dir, trainable=isinstance(method, Full), way=task.way, open_file=task.keys.open
-    )
+    network = load.load_base(task.base_dir, trainable=isinstance(method, Full), way=task.way, open_file=task.keys.open)
     routing = linear.hold_adapters(network)
     notes = list(task.notes)
     if task.parent_adapter is not None and task.merges_parent:
@@ -72,9 +70,7 @@ def with_weights(
     method = task.hyper.method
     if task.parent_adapter is not None and not task.merges_parent:
         parent = read_adapter(task.parent_adapter)
-        parameters = adapter_files.load(
-            network, adapter, task.parent_adapter, trainable=True, open_file=task.keys.open
-        )
+        parameters = adapter_files.load(network, adapter, task.parent_adapter, trainable=True, open_file=task.keys.open)
         told = f"{replace(parent, targets=())}, from the custom model that is trained further"
         return TrainableNetwork(network, routing, parameters, parent, (*notes, told))
     if isinstance(method, Full):

@@ -50,12 +50,17 @@ def test_what_is_sealed_is_read_as_it_was_and_nothing_of_it_lies_in_clear(plain:
         stored = weight_files.read_tensors(file, name="model.safetensors")
     assert stored.metadata == {"format": "pt"}
     assert found.keys() == stored.tensors.keys() == headers.shapes(plain).keys()
-    assert all(torch.equal(found[name], each) and found[name].dtype == each.dtype for name, each in stored.tensors.items())
+    assert all(
+        torch.equal(found[name], each) and found[name].dtype == each.dtype for name, each in stored.tensors.items()
+    )
     assert keys.read(sealed / "parity.json") == (plain / "parity.json").read_bytes()
     assert headers.shapes(sealed) == headers.shapes(plain), "names and shapes stay readable"
     assert (sealed / "config.json").read_bytes() == (plain / "config.json").read_bytes()
     weights = (plain / "model.safetensors").read_bytes()
-    secrets = {"weights": weights[8 + int.from_bytes(weights[:8], "little") :], "parity": keys.read(plain / "parity.json")}
+    secrets = {
+        "weights": weights[8 + int.from_bytes(weights[:8], "little") :],
+        "parity": keys.read(plain / "parity.json"),
+    }
     assert PlaintextScan(secrets).files(sealed) == []
 
     open_folder(sealed, tmp_path / "opened", keys)

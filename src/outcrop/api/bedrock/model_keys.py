@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from outcrop.api.door.call import Call
+from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 from outcrop.keys.envelopes import WrappedKey
 from outcrop.keys.sealing import AuthorizeKey
-from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 
 if TYPE_CHECKING:
     from outcrop.house import House

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from outcrop.api.bedrock.named import resource_of
 from outcrop.api.bedrock import model_keys
+from outcrop.api.bedrock.named import resource_of
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import invoking, model_names, pages, refusals, stored_files, training_jobs
 from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes

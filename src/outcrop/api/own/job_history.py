@@ -16,7 +16,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from outcrop.keys import sealing
 from outcrop.api.own.operation import OwnCall
 from outcrop.customization.kind import KIND
 from outcrop.customization.output import artifacts, events, told_events
@@ -24,6 +23,7 @@ from outcrop.customization.output.checkpoint_files import MANIFEST
 from outcrop.errors import Invalid, MachineTrouble, NotFound, Refusal
 from outcrop.house import House
 from outcrop.jobs import lease_folders, log_lines
+from outcrop.keys import sealing
 from outcrop.store.resources import Resource
 
 _MOST_STEPS = 10_000
@@ -117,7 +117,7 @@ def _told(house: House, job: Resource) -> Iterator[BinaryIO]:
 
 
 def _opened(house: House, job: Resource, folder: Path) -> BinaryIO:
-    """The job's own file in clear. Raises FileNotFoundError, and Invalid while the KMS key of a sealed one is locked."""
+    """The job's own file in clear. Raises FileNotFoundError, and Invalid while a sealed one cannot be opened."""
     data_key = sealing.opened(house, job.document)
     if data_key is None:
         return (folder / events.FILE).open("rb")

@@ -47,8 +47,8 @@ def check_sealed(values: Mapping[str, str]) -> None:
     """Raises Invalid for a tokenizer that would tell in clear what a sealed model learned."""
     if _number(values, TOKENIZER_SIZE) is not None:
         raise Invalid(
-            f"hyperParameters.{TOKENIZER_SIZE}: a tokenizer that is learned from the data lies in clear beside the model, "
-            "and this one is sealed. Leave it out; the network then has its base's tokenizer."
+            f"hyperParameters.{TOKENIZER_SIZE}: a tokenizer that is learned from the data lies in clear beside the "
+            "model, and this one is sealed. Leave it out; the network then has its base's tokenizer."
         )
 
 

@@ -24,7 +24,7 @@ def of_run(run_dir: Path, clock: Clock, *, data_key: DataKey | None) -> "Events"
 
 
 def sealed_lines(data_key: DataKey, run_dir: Path) -> SealedLines:
-    """What seals the lines of a job's events."""
+    """The seal of the lines of a job's events."""
     job_id = run_dir.name.partition(".")[0]  # behind it stands the number of the lease, which changes
     return SealedLines(data_key.plaintext, name=f"{job_id}/{FILE}")
 

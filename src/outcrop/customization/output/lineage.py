@@ -68,7 +68,9 @@ class Lineage:
 
     def records(self, part: int | None = None) -> Iterator[KnownRecord]:
         """The records of one dataset, or of all, in their order; none where they are not known. Raises Invalid."""
-        return read_known(self.folder / RECORDS, part=part, open_file=self.keys.open) if self.knows_records else iter(())
+        return (
+            read_known(self.folder / RECORDS, part=part, open_file=self.keys.open) if self.knows_records else iter(())
+        )
 
 
 def of_job(
@@ -119,7 +121,12 @@ def versions() -> dict[str, str]:
 
 
 def leave(
-    task: TrainingTask, document: dict[str, Any], known: Path, artifacts: Artifacts, *, set_aside: frozenset[tuple[int, int]]
+    task: TrainingTask,
+    document: dict[str, Any],
+    known: Path,
+    artifacts: Artifacts,
+    *,
+    set_aside: frozenset[tuple[int, int]],
 ) -> None:
     """Write both files beside the model, sealed as it is, and copy them into the job's output."""
     if task.seal is None:

@@ -75,15 +75,14 @@ def check_may_invoke(house: ModelRooms, role_arn: str, model: str) -> None:
             f"on {model}; allow it with iam.put_role_policy)"
         )
 
-
     wrapped = seal_of(house, model)
     if wrapped is not None and wrapped.key_arn:
         key, pairs = wrapped.key_arn, wrapped.context
         verdict = house.access.role_may_use_key(role_arn, "Decrypt", key, service="bedrock", pairs=pairs)
         if verdict is not Decision.ALLOWED:
             raise Invalid(
-                f"Customer doesn't have permissions to invokeModel (the model is sealed, and the role {role_arn} does not "
-                f"allow kms:Decrypt on {key}; allow it with iam.put_role_policy)"
+                f"Customer doesn't have permissions to invokeModel (the model is sealed, and the role {role_arn} does "
+                f"not allow kms:Decrypt on {key}; allow it with iam.put_role_policy)"
             )
 
 

@@ -58,8 +58,8 @@ class OpenAiEncoder:
         del prompts, num_tokens, prompt_tokens_per_step
         raise self._cannot("makes vectors, and writes no text", model)
 
-    async def load_adapter(self, name: str, path: Path) -> None:
-        del path
+    async def load_adapter(self, name: str, path: Path, *, keys: str = "") -> None:
+        del path, keys
         raise self._cannot("takes no adapters", name)
 
     async def unload_adapter(self, name: str) -> None:

@@ -86,7 +86,8 @@ def _weights(folder: Path, open_file: OpenFile | None) -> dict[str, Tensor]:
     if open_file is not None and headers.is_sealed(folder):
         return weight_files.read_file(folder / WEIGHTS_FILE, open_file)
     headers.check_plain(folder)
-    return load_file(folder / WEIGHTS_FILE)
+    weights: dict[str, Tensor] = load_file(folder / WEIGHTS_FILE)
+    return weights
 
 
 def _fresh(base: Linear, method: Adapter, generator: torch.Generator) -> Update:

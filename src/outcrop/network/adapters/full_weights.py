@@ -9,10 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from outcrop.machine.sealed_names import HEADER
 from outcrop.network import load
 from outcrop.network.adapters.linear import bare
 
-_WEIGHTS = (".safetensors", ".safetensors.header", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
+_WEIGHTS = (
+    ".safetensors",
+    f".safetensors{HEADER}",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".pt",
+    ".pth",
+    ".gguf",
+    ".onnx",
+)
 _BESIDE = (".json", ".jinja", ".model", ".txt")
 "What belongs to a model beside its weights: configurations, tokenizer, chat template."
 

@@ -65,7 +65,8 @@ def snapshot(*, task: str, weights: TrainedWeights | ShardedWeights, history: Hi
 
 
 def write(folder: Path, state: Snapshot, *, data_key: DataKey | None = None) -> Path:
-    """Put the state on the disk, sealed by the data key if there is one. Raises OSError when it does not get there; the checkpoints before it stay."""
+    """Put the state on the disk, sealed by the data key if there is one. Raises OSError when it does not get there;
+    the checkpoints before it stay."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"step-{state.step:08d}.tmp"
     digest = hashlib.sha256()
@@ -106,7 +107,8 @@ def resume(
 ) -> Restored | None:
     """The newest whole checkpoint's state; None where there is none.
 
-    `data_key` opens those that it has sealed. `at_most` passes over those of more steps. Raises Invalid for a checkpoint of another task.
+    `data_key` opens those that it has sealed. `at_most` passes over those of more steps. Raises Invalid for
+    a checkpoint of another task.
     """
     for leftover in folder.glob("*.tmp"):
         leftover.unlink(missing_ok=True)  # killed while writing

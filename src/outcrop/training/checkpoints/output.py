@@ -36,8 +36,9 @@ def save(
 ) -> str:
     """Write what was trained as the network holds it now. All of the folder appears at once, or nothing of it.
 
-    It is sealed where the task says so, unless it stays in memory, in the task's scratch folder. Returns what stands in its parity file, which may be given where these very weights were written before. Raises
-    MachineTrouble when the disk does not take it.
+    It is sealed where the task says so, unless it stays in memory, in the task's scratch folder. Returns what stands in
+    its parity file, which may be given where these very weights were written before. Raises MachineTrouble when the
+    disk does not take it.
     """
     making = folder.with_name(f".{folder.name}.making")
     seals = task.seal if task.seal is not None and task.seal.scratch not in folder.parents else None
