@@ -11,6 +11,7 @@ from outcrop.access.installation import SAGEMAKER_ROLE
 from outcrop.api.sagemaker import pipeline_executions
 from outcrop.arn import iam
 from outcrop.jobs.execution import execute
+from outcrop.sagemaker.pipelines import definition as definitions
 from outcrop.sagemaker.pipelines import executions, pipelines
 from outcrop.sagemaker.pipelines.kind import KIND
 from outcrop.sagemaker.training_states import TrainingStatus
@@ -49,7 +50,7 @@ class PipelineHouse(TuningHouse):
         given = {member: value for member, value in usual.items() if value is not None}
         return {"Name": name, "Type": "Training", "Arguments": given} | ({"DependsOn": after} if after else {})
 
-    def definition(self, *steps: Mapping[str, Any], parameters: Any = (), **members: Any) -> str:
+    def defining(self, *steps: Mapping[str, Any], parameters: Any = (), **members: Any) -> str:
         return json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": steps} | members)
 
     def pipeline(self, definition: str, **members: Any) -> Resource:
@@ -102,7 +103,7 @@ class PipelineHouse(TuningHouse):
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
         """The steps that have begun, by name, as ListPipelineExecutionSteps tells them."""
         record = self.house.jobs.get(arn)
-        defined = pipelines.definitions.read(record.document["definition"]).steps
+        defined = definitions.read(record.document["definition"]).steps
         return {
             name: pipeline_executions._step(record, defined[name], entry)
             for name, entry in record.document["steps"].items()

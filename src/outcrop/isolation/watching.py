@@ -32,8 +32,9 @@ _FREE_S, _WALK_S, _LONGEST_WALK_S = 0.5, 5.0, 30.0
 "Between two looks at the free space; between two walks over a program's files at least, and at most for large trees."
 _HASTY_PAUSES = 20
 "The pause after a walk where the free space says that a limit may be near."
-_MANY_FILES = 5_000
-"New files and folders since the last walk that bring the next one: a chain of folders takes longest to remove."
+_MANY_FILES = 500
+"""New files and folders since the last walk that bring the next one, as soon as its pause allows: each folder of a
+chain is removed by itself, which takes some disks 6 ms."""
 
 
 class UseWatch:
@@ -145,7 +146,7 @@ class DiskWatch:
         self._free_before: dict[int, FreeSpace] = {}
         self._left = 0
         "Bytes that the program had left at the last walk."
-        self._walk_at = self._hasty_walk_at = -inf
+        self._walk_at = self._hasty_walk_at = self._calm_walk_at = -inf
         self.pause_s = _FREE_S
         "Until the next look."
 
@@ -174,6 +175,7 @@ class DiskWatch:
         self._free_before, self._left = free, most - used
         self._walk_at = now + min(max(_WALK_S, _PAUSES * took_s), _LONGEST_WALK_S)
         self._hasty_walk_at = now + _HASTY_PAUSES * took_s
+        self._calm_walk_at = now + _PAUSES * took_s
         return Breach.DISK if used > most else None
 
     def _is_to_walk(self) -> bool:
@@ -184,10 +186,12 @@ class DiskWatch:
         pairs = [(before, free.get(device, before)) for device, before in self._free_before.items()]
         files = sum(max(0, before.num_files - left.num_files) for before, left in pairs)
         gone = sum(max(0, before.counted_bytes - left.counted_bytes) for before, left in pairs)
-        return now >= self._hasty_walk_at and (gone >= self._left // 2 or files >= _MANY_FILES)
+        if now >= self._calm_walk_at and files >= _MANY_FILES:
+            return True
+        return now >= self._hasty_walk_at and gone >= self._left // 2
 
     def _free(self) -> dict[int, FreeSpace]:
-        """What is free on each device."""
+        """The free space of each device."""
         found = {}
         for folder in self._folders:
             told = os.statvfs(folder)

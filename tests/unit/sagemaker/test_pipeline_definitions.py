@@ -112,14 +112,14 @@ def test_requests_that_are_known_beforehand_are_checked_at_creation(house: Pipel
             "PipelineDefinition: Steps.A: Arguments.HyperParameters.epochs: NUMBER_VALUE",
         ),
     ):
-        definition = house.definition(house.training("A", **changed))
+        definition = house.defining(house.training("A", **changed))
         with pytest.raises(Invalid) as refused:
             house.pipeline(definition)
         assert refused.value.message.startswith(problem)
 
 
 def test_a_definition_comes_from_s3_as_the_role_may_read_it(house: PipelineHouse) -> None:
-    definition = house.definition(house.training("A"))
+    definition = house.defining(house.training("A"))
     house.house.buckets.create("definitions", REGION)
     house.house.buckets.put_bytes("definitions", "a.json", definition.encode(), content_type="application/json")
     place = {"Bucket": "definitions", "ObjectKey": "a.json"}

@@ -32,7 +32,7 @@ def test_steps_wait_for_what_they_name_and_refer_to_and_the_others_run_beside(ho
         house.training("A"),
         house.training("Beside"),
     )
-    arn = house.start(house.definition(*steps))
+    arn = house.start(house.defining(*steps))
     assert house.play_execution(arn) == "Succeeded"
     assert house.statuses(arn) == dict.fromkeys("ABC", "Succeeded") | {"Beside": "Succeeded"}
     began = {name: step["StartTime"] for name, step in house.steps(arn).items()}
@@ -62,7 +62,7 @@ def test_references_become_what_they_stand_for(house: PipelineHouse) -> None:
             "VolumeSizeInGB": 5,
         },
     )
-    definition = house.definition(step, parameters=[EPOCHS, {"Name": "Count", "Type": "Integer"}])
+    definition = house.defining(step, parameters=[EPOCHS, {"Name": "Count", "Type": "Integer"}])
     arn = house.start(definition, {"Epochs": "7", "Count": "2"})
     assert house.play_execution(arn) == "Succeeded"
     request = house.created_by(arn, "A").document["request"]
@@ -73,7 +73,7 @@ def test_references_become_what_they_stand_for(house: PipelineHouse) -> None:
 
 @pytest.mark.parametrize("ticks", range(1, 7))
 def test_an_execution_that_is_broken_off_goes_on_and_creates_nothing_twice(house: PipelineHouse, ticks: int) -> None:
-    arn = house.start(house.definition(house.training("A"), house.training("B", after=["A"])))
+    arn = house.start(house.defining(house.training("A"), house.training("B", after=["A"])))
     for _ in range(9):
         try:
             status = house.play_execution(arn, ticks=ticks)
@@ -88,7 +88,7 @@ def test_an_execution_that_is_broken_off_goes_on_and_creates_nothing_twice(house
 def test_a_worker_killed_in_the_moment_of_creation_leaves_one_job(
     house: PipelineHouse, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
-    arn, add = house.start(house.definition(house.training("A"))), house.house.jobs.add
+    arn, add = house.start(house.defining(house.training("A"))), house.house.jobs.add
 
     def killed(*given: Any, **members: Any) -> None:
         if not before:
@@ -111,7 +111,7 @@ def test_a_failure_ends_the_execution_with_its_reason_and_a_retry_goes_on_from_t
         house.training("Long", after=["A"]),
         house.training("C", after=["B"]),
     )
-    arn = house.start(house.definition(*steps))
+    arn = house.start(house.defining(*steps))
     assert house.play_execution(arn, failing={"B": "no data"}, lasting=2) == "Failed"
     # Long ends in the same second as B, and what it has done counts.
     assert house.statuses(arn) == {"A": "Succeeded", "B": "Failed", "Long": "Succeeded"}
@@ -138,7 +138,7 @@ def test_a_failure_ends_the_execution_with_its_reason_and_a_retry_goes_on_from_t
 
 
 def test_a_stop_reaches_the_jobs_of_the_steps_also_when_its_worker_is_killed(house: PipelineHouse) -> None:
-    arn = house.start(house.definition(house.training("A"), house.training("B", after=["A"])))
+    arn = house.start(house.defining(house.training("A"), house.training("B", after=["A"])))
     with pytest.raises(Killed):
         house.play_execution(arn, ticks=1, lasting=9)
     executions.stop(house.house, arn)
@@ -152,7 +152,7 @@ def test_a_stop_reaches_the_jobs_of_the_steps_also_when_its_worker_is_killed(hou
 
 def test_no_more_steps_run_at_once_than_asked_for(house: PipelineHouse) -> None:
     steps = [house.training(name) for name in ("A", "B", "C")]
-    arn = house.start(house.definition(*steps), ParallelismConfiguration={"MaxParallelExecutionSteps": 1})
+    arn = house.start(house.defining(*steps), ParallelismConfiguration={"MaxParallelExecutionSteps": 1})
     assert house.play_execution(arn) == "Succeeded"
     assert house.most_at_once == 1
 
@@ -173,7 +173,7 @@ def test_a_condition_over_a_metric_chooses_a_branch(house: PipelineHouse, most: 
             "ElseSteps": [{"Name": "Bad", "Type": "Fail", "Arguments": {"ErrorMessage": "too bad"}}],
         },
     }
-    definition = house.definition(
+    definition = house.defining(
         house.training("A"), condition, parameters=[{"Name": "Most", "Type": "Float", "DefaultValue": 1}]
     )
     arn = house.start(definition, {"Most": most})
@@ -195,7 +195,7 @@ def test_a_step_is_created_as_the_role_of_the_pipeline_may(house: PipelineHouse)
         ],
     }
     weak = access.identities.create_role("weak", trust=json.dumps(trust))
-    definition = house.definition(house.training("A"))
+    definition = house.defining(house.training("A"))
     pipeline = house.pipeline(definition, RoleArn=weak.arn)
     arn = executions.start(house.house, pipeline, {}, owner=OWNER, by=BY)
     assert house.play_execution(arn) == "Failed"
@@ -207,7 +207,7 @@ def test_a_step_is_created_as_the_role_of_the_pipeline_may(house: PipelineHouse)
 
 
 def test_a_job_that_is_deleted_or_stopped_under_a_step_fails_it(house: PipelineHouse) -> None:
-    arn = house.start(house.definition(house.training("A")))
+    arn = house.start(house.defining(house.training("A")))
 
     def at_tick(number: int) -> None:
         if number == 1:
@@ -218,7 +218,7 @@ def test_a_job_that_is_deleted_or_stopped_under_a_step_fails_it(house: PipelineH
 
 
 def test_a_pipeline_with_a_running_execution_stays(house: PipelineHouse) -> None:
-    arn = house.start(house.definition(house.training("A")))
+    arn = house.start(house.defining(house.training("A")))
     pipeline = arn.partition("/execution/")[0]
     with pytest.raises(Conflict, match="has a running execution"):
         pipelines.remove(house.house, pipeline)
@@ -239,7 +239,7 @@ def test_a_pipeline_with_a_running_execution_stays(house: PipelineHouse) -> None
 )
 def test_parameters_are_checked_before_anything_runs(house: PipelineHouse, given: dict[str, str], problem: str) -> None:
     needed = {"Name": "Needed", "Type": "String", "EnumValues": ["a", "b"]}
-    definition = house.definition(house.training("A"), parameters=[EPOCHS, needed])
+    definition = house.defining(house.training("A"), parameters=[EPOCHS, needed])
     with pytest.raises(Invalid) as refused:
         house.start(definition, given)
     assert refused.value.message == problem

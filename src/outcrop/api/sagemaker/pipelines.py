@@ -72,7 +72,7 @@ def list_pipelines(house: House, call: Call) -> Answered:
 
 
 def by(call: Call) -> dict[str, str]:
-    """Who asks, as records of pipelines keep it."""
+    """The caller, as records of pipelines keep it."""
     return {"Arn": call.caller.arn, "PrincipalId": call.caller.user_id}
 
 

@@ -1,4 +1,4 @@
-"""The kind of job that executes a pipeline: a light one, which creates jobs for its steps and waits for them."""
+"""The kind of job that executes a pipeline: a light one, which creates the jobs of steps and waits."""
 
 from typing import TYPE_CHECKING
 

@@ -19,7 +19,7 @@ _HEAD = re.compile(r"(Parameters|Steps|Execution)\.([A-Za-z0-9_-]+)")
 
 
 class Reference(NamedTuple):
-    """What a `Get` names: a parameter, a property of a step, or something about the execution."""
+    """The target of a `Get`: a parameter, a property of a step, or something about the execution."""
 
     of: str
     "One of the three words that it begins with."

@@ -211,7 +211,7 @@ class ExecutionRun:
 
 
 def variables(*, name: str, pipeline: str, execution: str, began: str, now: str) -> dict[str, str]:
-    """What `Execution.…` stands for."""
+    """The values of the variables `Execution.…`."""
     parsed = parse(execution)
     assert parsed is not None, "it is an ARN"
     return {
