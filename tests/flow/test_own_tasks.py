@@ -92,6 +92,13 @@ def test_what_is_begun_is_on_record(house: Running) -> None:
     house.write()
     (_, entry) = next(iter(house.platform.audit.entries(operation="RunRecipe", most=1)))
     assert (entry.service, entry.status, entry.key_id) == ("outcrop", 200, house.credentials.access_key)
+    assert entry.resources == (f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/talks.jsonl")
+    key = new_user(house, "no-exporter", ("outcrop:ListTasks", "*"))
+    model = "arn:aws:bedrock:us-east-1:123456789012:custom-model/theirs"
+    assert own(house, "export", {"model": model, "place": f"s3://{BUCKET}/x/"}, key=key).status_code == 403
+    house.write()
+    (_, refused) = next(iter(house.platform.audit.entries(operation="ExportModel", resource=model, most=1)))
+    assert (refused.status, refused.caller.endswith("user/no-exporter")) == (403, True)
 
 
 def test_a_recipe_that_fails_says_so_and_one_that_waits_can_be_stopped(house: Running) -> None:
@@ -222,3 +229,34 @@ def test_own_operations_are_on_record_with_their_region_and_without_noise(
     (_, entry) = next(iter(house.platform.audit.entries(operation="StopTask", most=1)))
     assert (entry.status, entry.region) == (200, "us-east-1")
     assert not [each for each in caplog.records if each.exc_info]
+
+
+def test_the_catalogue_tells_size_and_whether_the_machine_has_the_memory(house: Running) -> None:
+    told = own(house, "catalogue", {}, method="GET").json()
+    models = {each["id"]: each for each in told["models"]}
+    starter = models["outcrop.starter-v1"]
+    assert (starter["state"], starter["parameters"], starter["languages"]) == ("HERE", 7_475_456, ["en", "ja"])
+    assert starter["diskBytes"] > 14_958_952
+    assert starter["serve"]["fits"] is (starter["serve"]["bytes"] <= told["budgetBytes"])
+    assert [each["method"] for each in starter["train"]] == ["lora", "dora", "oft", "full"]
+    large = models["meta.llama3-3-70b-instruct-v1:0"]
+    assert (large["state"], large["diskBytes"]) == ("HUB", 0)
+    assert large["pullBytes"] > 10**11
+    assert large["serve"]["bytes"] > 280e9
+    assert models["amazon.nova-pro-v1:0"]["state"] == "NAME"
+    (one,) = own(house, "catalogue", {"model": "outcrop.starter-v1"}, method="GET").json()["models"]
+    assert (one["used"]["epochCount"], one["used"]["outcrop.learningRate"]) == ("3", "0.003")
+    assert one["hyperparameters"]["epochCount"]["range"] == "1 to 100"
+    assert own(house, "catalogue", {"model": "nobody.nothing"}, method="GET").status_code == 404
+
+
+def test_the_models_page_is_plainer_for_who_may_not_list_the_catalogue(house: Running) -> None:
+    key = new_user(house, "lister", ("bedrock:List*", "*"))
+    assert own(house, "catalogue", {}, method="GET", key=key).status_code == 403
+    with running_console(house) as console:
+        plain = console.signed_in(key.access_key, key.secret_key).get("/models").text
+        whole = console.signed_in(house.credentials.access_key, house.credentials.secret_key).get("/models").text
+    assert "outcrop.starter-v1" in plain
+    assert ("fittings" in plain, "fittings" in whole) == (False, True)
+    assert "meta.llama3-3-70b-instruct-v1:0" not in plain
+    assert 'name="place" value="meta.llama3-3-70b-instruct-v1"' in whole

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +109,12 @@ class TuningHouse:
         ticks: int = 1_000,
         epochs: int = 0,
         at_tick: Callable[[int], None] = lambda _: None,
+        every: Callable[[int], int] = lambda _: 1,
     ) -> dict[str, Any]:
         """Work on a tuning job to its end, or raise Killed after some ticks; returns its description.
 
-        Each tick is a second: training jobs begin, tell the objective `epochs` times, one in each second, and end.
+        Each tick is a second: training jobs begin, tell the objective `epochs` times, and end. `every`: the seconds
+        from one value to the next, by the training job's number.
         """
         job = PlayedJob(self.house.jobs, KIND, arn, stop=threading.Event())
         passed = 0
@@ -123,7 +125,7 @@ class TuningHouse:
             if passed > ticks:
                 raise Killed
             at_tick(passed)
-            self._second(arn, score, epochs)
+            self._second(arn, score, epochs, every)
 
         job.tick = tick
         execute(self.house, job)
@@ -140,7 +142,7 @@ class TuningHouse:
     def tuned(self, arn: str) -> list[dict[str, str]]:
         return [dict(each.tuned) for each in self.children(arn)]
 
-    def _second(self, arn: str, score: Score, epochs: int) -> None:
+    def _second(self, arn: str, score: Score, epochs: int, every: Callable[[int], int]) -> None:
         jobs, now = self.house.jobs, self.clock.now()
         running = [each for each in self.children(arn) if each.is_running]
         self.most_at_once = max(self.most_at_once, len(running))
@@ -154,6 +156,9 @@ class TuningHouse:
             stopping = child.status is TrainingStatus.STOPPING
             if told < epochs and not stopping:
                 assert value is not None, "it tells values"
+                began = datetime.fromisoformat(record.document["trainingStartTime"])
+                if (now - began).seconds % every(child.number):
+                    continue
                 of = series(NAMESPACE, "score", {"TrainingJobName": str(record.name)})
                 self.house.points.add(of, value, at=now, resolution=Resolution.SECOND)
                 jobs.note(record.arn, told=told + 1)

@@ -27,7 +27,8 @@ EMPTY = (2).to_bytes(8, "little") + b"{}"
 def hub(monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], *, weights: bool = True) -> None:
     """Put a hub in place whose every repository holds this model."""
 
-    def snapshot(_repository: str, *, local_dir: Path, allow_patterns: list[str]) -> None:
+    def snapshot(_repository: str, *, local_dir: Path, allow_patterns: list[str], ignore_patterns: list[str]) -> None:
+        assert "consolidated*" in ignore_patterns
         assert "*.json" in allow_patterns  # those of folders too, as the hub reads it
         word_level(local_dir)
         (local_dir / "config.json").write_text(json.dumps(config))

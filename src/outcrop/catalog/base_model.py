@@ -44,6 +44,12 @@ class BaseModel:
     dialect: str = "any"
     hyperparameters: str = "outcrop"
     licence: str = ""
+    languages: tuple[str, ...] = ()
+    "ISO 639 codes of the languages that it was made for, as its maker says; `mul`: of many."
+    parameters: int = 0
+    "About how many numbers its network has, for an entry whose weights are not here; 0: that is not known."
+    pull_bytes: int = 0
+    "About how many bytes `outcrop pull` downloads; 0: that is not known."
     customizations: tuple[Customization, ...] = tuple(Customization)
     learning_rate: float | None = None
     weights: Weights = field(default_factory=Weights)

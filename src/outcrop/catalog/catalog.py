@@ -29,6 +29,7 @@ _NEEDED = ("id", "context", "name", "provider", "context_length")
 _PLACES = ("bundled", "directory", "hub", "alias")
 _AS_TOML: dict[Any, type | tuple[type, ...]] = {
     str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
+    tuple[str, ...]: list,
     RemoteModel | None: dict, ModelTask: str, Mapping[str, str]: dict,
 }  # fmt: skip
 "How TOML holds a member of an entry, by its type."
@@ -328,6 +329,9 @@ def _entry(item: Any) -> BaseModel:
         fields["remote"] = remote_entries.read(item["id"], fields["remote"])
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
+    if not all(isinstance(code, str) for code in item.get("languages", ())):
+        raise ValueError(f"{item['id']}: languages: give codes of ISO 639, as texts")
+    fields["languages"] = tuple(item.get("languages", ()))
     if "customizations" in fields:
         fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
     return BaseModel(**fields)
@@ -358,6 +362,7 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
         folder=target.folder,
         engine=target.id,
         context_length=length,
+        languages=entry.languages or target.languages,
         engine_task=target.task,
         prompts=entry.prompts or target.prompts,
         default_prompt=entry.default_prompt or target.default_prompt,

@@ -20,6 +20,8 @@ from outcrop.tokens.prompt_format import chat_problem
 from outcrop.tokens.tokenizer import Tokenizer
 
 _WANTED_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
+_TWICE = ["consolidated*", "original/*"]
+"The same weights once more, in the layout of their maker's own program."
 _ID = re.compile(r"[a-z0-9-]{1,63}([.][a-z0-9-]{1,63}){1,3}(:[a-z0-9-]{1,63}){0,2}|([0-9a-zA-Z][_-]?)+")
 "What a modelId may be in Bedrock's service model."
 
@@ -69,7 +71,7 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
         raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
     target = catalog.pulled_folder(entry)
     with hub_trouble(str(entry.weights.hub)):
-        snapshot_download(entry.weights.hub, local_dir=target, allow_patterns=_WANTED_FILES)
+        snapshot_download(entry.weights.hub, local_dir=target, allow_patterns=_WANTED_FILES, ignore_patterns=_TWICE)
     if not any(target.glob("*.safetensors")):
         raise Invalid(
             f"{entry.weights.hub}: no *.safetensors there (the weights), and no pickle is opened here. Save the model "

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from outcrop.console.resource_names import ResourceNames
 from outcrop.console.user_client import UserClient
 from outcrop.console.watched_job import WatchedJobs
 
@@ -33,6 +34,9 @@ class ConsoleSession:
     streams: int = 0
     watched: WatchedJobs = field(default_factory=WatchedJobs)
     "The jobs it looks at: a page that is loaded again, or sent as it changes, reads what is new."
+
+    names: ResourceNames = field(default_factory=ResourceNames)
+    "The names that its pages have asked for."
 
     def may_stream(self) -> bool:
         return self.streams < _MOST_STREAMS

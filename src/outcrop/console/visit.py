@@ -86,6 +86,11 @@ class ConsoleVisit:
         """A customization type in the language of the page."""
         return languages.texts_of(self.language).get(f"kind.{word}", word)
 
+    def name_of(self, arn: str) -> str:
+        """The name of a model, or of its like, by its ARN."""
+        assert self.session is not None, "pages are shown to who is signed in"
+        return self.session.names.of(self.session.api, arn)
+
     def to(self, path: str, **query: str) -> Response:
         """Sends the browser on to a page of ours."""
         return RedirectResponse(self.url(path, **query), status_code=303)

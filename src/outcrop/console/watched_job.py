@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from outcrop.console.user_client import DENIED, UserClient
 from outcrop.console.views.curve import Curve
+from outcrop.console.views.study_view import StudyGain
 
 MEASURES = ("TrainingLoss", "ValidationLoss", "LearningRate", "TokensPerSecond", "ResidentBytes")
 _OF_STEPS = {
@@ -69,6 +70,8 @@ class WatchedJob:
         self.checkpoints: list[dict[str, Any]] = []
         "Those that are there; asked for when the job tells of another one, and of its end."
         self.study: Mapping[str, Any] | None = None
+        self.gain: StudyGain | None = None
+        "Of that study; a bootstrap, so it is made once for each."
         self._has_new_trial = True
         self.refused = ""
         self._after_losses = self._after_events = "0"

@@ -52,9 +52,15 @@ def need(folder: Path, *, method: Method, start: RandomStart | None = None) -> N
     """Memory to train the model in `folder` by `method`, or a network of its kind that begins at random."""
     num_parameters = headers.num_parameters(folder) if start is None else start.num_parameters(folder)
     if isinstance(method, Full):
-        return Need(weights=num_parameters * 4, trained=num_parameters * 4 * _COPIES)
+        return need_of_size(num_parameters, method=method)
     chosen = [shape for name, shape in headers.linear_layers(folder).items() if is_target(name, method.targets)]
     return Need(weights=num_parameters * 4, trained=_num_trained(chosen, method) * 4 * (1 + _COPIES))
+
+
+def need_of_size(num_parameters: int, *, method: Method) -> Need:
+    """Memory to train a network of which its size alone is known. An adapter's own, which is small, is left out."""
+    copies = _COPIES if isinstance(method, Full) else 0
+    return Need(weights=num_parameters * 4, trained=num_parameters * 4 * copies)
 
 
 def reserved(house: "Rooms", job: "RunningJob") -> AbstractContextManager[None]:

@@ -16,8 +16,12 @@ _BYTES_A_NUMBER = 4
 
 def estimated_bytes(folder: Path, kind: EngineKind = EngineKind.EMBEDDED) -> int:
     """Bytes of the machine's memory for an engine of the network in `folder`."""
-    process = VLLM_BYTES if kind is EngineKind.VLLM else PROCESS_BYTES
     try:
-        return process + headers.num_parameters(folder) * _BYTES_A_NUMBER
+        return bytes_for(headers.num_parameters(folder), kind)
     except ModelDamaged:
-        return process  # the engine finds it damaged too, and says so
+        return bytes_for(0, kind)  # the engine finds it damaged too, and says so
+
+
+def bytes_for(num_parameters: int, kind: EngineKind = EngineKind.EMBEDDED) -> int:
+    """Bytes for an engine of a network of so many numbers."""
+    return (VLLM_BYTES if kind is EngineKind.VLLM else PROCESS_BYTES) + num_parameters * _BYTES_A_NUMBER

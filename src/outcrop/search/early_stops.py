@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-sto
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import optuna
 
@@ -47,39 +47,70 @@ class MedianRule:
         return self._objective.cost(curve.value(epoch)) > statistics.median(costs)
 
 
+class RungReport(NamedTuple):
+    """A value that brought a training job to a rung."""
+
+    number: int
+    "Of the training job, from 0."
+    epoch: int
+    cost: float
+
+
 class HyperbandRule:
     """Stops what is not among the best third at any rung of its bracket: https://arxiv.org/abs/1603.06560
 
     Rungs are numbers of epochs. A curve is held against those that came to the same rung before it, so the order in
-    which values are told decides; whoever takes a search up tells them in the order in which they came. What fell once
-    stays fallen, whichever curve was asked about when it fell.
+    which values are told decides. Whoever takes a search up tells them in the order in which they came, or gives the
+    reports that its predecessor kept. What fell once stays fallen, whichever curve was asked about when it fell.
     """
 
-    def __init__(self, objective: Objective, resources: HyperbandResources, *, name: str) -> None:
-        """`name` shares training jobs out among brackets, together with their numbers."""
+    def __init__(
+        self, objective: Objective, resources: HyperbandResources, *, name: str, reports: Sequence[RungReport] = ()
+    ) -> None:
+        """`name` shares training jobs out among brackets, together with their numbers; `reports` are the predecessor's
+        in their order."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._objective = objective
         self._most = resources.most
         pruner = optuna.pruners.HyperbandPruner(min_resource=resources.least, max_resource=resources.most)
         self._study = optuna.create_study(study_name=name, pruner=pruner)
         self._trials: list[optuna.Trial] = []
-        self._told: list[int] = []
-        "How many points of each curve the trial has been told."
+        self._epochs: list[int] = []
+        "The last epoch of each curve that its trial has been told."
         self._fallen: set[int] = set()
+        self.reports: list[RungReport] = []
+        "The values that decided anything so far: all that a successor has to know, in the order in which they came."
+        for report in reports:
+            self._tell(report)
 
     def hopeless(self, running: Mapping[int, ObjectiveCurve], ended: Mapping[int, ObjectiveCurve]) -> list[int]:
         curves = {**running, **ended}
-        self._fallen |= {number for number in sorted(curves) if self._falls(number, curves[number])}
+        for number in sorted(curves):
+            self._tell_curve(number, curves[number])
         return [number for number in running if number in self._fallen or running[number].epoch > self._most]
 
-    def _falls(self, number: int, curve: ObjectiveCurve) -> bool:
-        """Whether the curve's new points bring it to a rung from which it goes no further."""
+    def _tell_curve(self, number: int, curve: ObjectiveCurve) -> None:
+        for point in curve.points:
+            if point.epoch > self._told(number):
+                self._tell(RungReport(number, point.epoch, self._objective.cost(point.latest)))
+
+    def _told(self, number: int) -> int:
+        return self._epochs[number] if number < len(self._epochs) else 0
+
+    def _tell(self, report: RungReport) -> None:
+        number = report.number
         while len(self._trials) <= number:
             self._trials.append(self._study.ask())
-            self._told.append(0)
-        falls = False
-        for point in curve.points[self._told[number] :]:
-            self._trials[number].report(self._objective.cost(point.latest), point.epoch)
-            falls = falls or self._trials[number].should_prune()
-        self._told[number] = max(self._told[number], len(curve.points))
-        return falls
+            self._epochs.append(0)
+        before = self._rungs(number)
+        self._trials[number].report(report.cost, report.epoch)
+        self._epochs[number] = report.epoch
+        falls = self._trials[number].should_prune()
+        if falls:
+            self._fallen.add(number)
+        if falls or self._rungs(number) > before:
+            self.reports.append(report)
+
+    def _rungs(self, number: int) -> int:
+        """How many rungs a trial has come to, by which the pruner remembers it."""
+        return len(self._study.get_trials(deepcopy=False)[number].system_attrs)

@@ -107,6 +107,8 @@ def test_a_tuning_job_tells_its_trials_and_the_best_so_far() -> None:
     assert page.chart is not None
     best, each_trial = page.chart.lines
     assert (best.last, each_trial.last) == ("1.000", "2.500")
+    assert [axis.name for axis in page.study.axes] == ["kind", "rate", "loss"]
+    assert [line.number for line in page.study.lines] == [1, 3, 2], "by their beginnings, the best over the others"
 
 
 ENDPOINT: dict[str, Any] = {

@@ -20,7 +20,7 @@ from outcrop.console.views.loss_chart import ChartPoint, loss_chart
 from outcrop.console.views.model_views import lineage, model_cards
 from outcrop.console.views.overlay import overlay
 from outcrop.console.views.report_view import report_page
-from outcrop.console.views.study_view import study_page
+from outcrop.console.views.study_view import study_gain, study_page
 from outcrop.console.watched_job import MEASURES
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -343,6 +343,19 @@ def test_a_search_is_drawn_across_its_axes_and_as_the_lowest_loss_so_far() -> No
     assert page.chart.lines[0].last == "1.000"
     assert len(page.dots) == 4
     assert [row.loss for row in page.rows] == ["3.0000", "2.0000", "1.0000", "", "1.5000"]
+
+
+def test_the_gain_of_a_search_has_an_interval_and_a_verdict() -> None:
+    first, best = [(2.0 + number / 10, 1) for number in range(30)], [(1.0 + number / 10, 1) for number in range(30)]
+    study = {"best": 1, "trials": [], "records": {"0": first, "1": best}}
+    gain = study_gain(study)
+    assert gain is not None
+    assert (gain.key, gain.difference, gain.verdict) == ("study.gain", "−1.0000", "BETTER")
+    assert " … " in gain.interval
+    assert study_gain(study | {"best": None}) is None
+    assert study_gain(study | {"best": 0}) == ("study.gain_none", "", "", "")
+    assert study_gain(study | {"records": {}}) == ("study.gain_unknown", "", "", "")
+    assert study_gain({"best": 1, "records": "of somebody else"}) is None
 
 
 def test_a_search_before_its_first_trial_ends_has_a_page() -> None:

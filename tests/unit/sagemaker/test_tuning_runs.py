@@ -164,6 +164,24 @@ def test_hyperband_gives_most_epochs_to_few(house: TuningHouse) -> None:
     assert best == min(parabola(child.tuned) for child in children)
 
 
+def test_hyperband_decides_after_kills_as_if_there_had_been_none(tmp_path: Path) -> None:
+    config = {"StrategyConfig": {"HyperbandStrategyConfig": {"MinResource": 2, "MaxResource": 5}}}
+
+    def every(number: int) -> int:  # some come to a rung before those that began earlier
+        return (6, 2, 5, 3)[number % 4]
+
+    def told(home: str, *, killed_after: tuple[int, ...]) -> list[tuple[str, int]]:
+        house = TuningHouse(tmp_path / home)
+        arn = house.create("same", strategy="Hyperband", most=16, parallel=4, config=config)
+        for ticks in killed_after:
+            with pytest.raises(Killed):
+                house.play(arn, parabola, epochs=5, ticks=ticks, every=every)
+        house.play(arn, parabola, epochs=5, every=every)
+        return [(child.tuned["rate"], child.record.document["told"]) for child in house.children(arn)]
+
+    assert told("killed", killed_after=(3,) * 9) == told("whole", killed_after=())
+
+
 def test_hyperband_ends_what_goes_beyond_the_most_resources(house: TuningHouse) -> None:
     config = {"StrategyConfig": {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 3}}}
     arn = house.create("endless", strategy="Hyperband", most=1, config=config)

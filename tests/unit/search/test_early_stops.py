@@ -1,9 +1,11 @@
 """Curves of objectives and the rules that stop training jobs by them."""
 
+import json
+
 import pytest
 
 from outcrop.search.curves import ObjectiveCurve
-from outcrop.search.early_stops import HyperbandRule, MedianRule
+from outcrop.search.early_stops import HyperbandRule, MedianRule, RungReport
 from outcrop.search.strategy import HyperbandResources, Objective
 
 LOW, HIGH = Objective(metric="m", maximize=False), Objective(metric="m", maximize=True)
@@ -79,3 +81,24 @@ def test_who_falls_at_one_rung_falls_whoever_is_asked_about_first() -> None:
         if one_by_one.hopeless({number: running[number]}, {**ended, **running} | {number: running[number]})
     ]
     assert found == together == [2, 3]
+
+
+def test_a_successor_that_is_given_the_reports_decides_as_its_predecessor_would_have() -> None:
+    resources = HyperbandResources(least=1, most=2)
+    both = {0: curve(4.0), 1: curve(5.0)}
+    rule = HyperbandRule(LOW, resources, name="job")
+    assert rule.hopeless({1: both[1]}, {}) == []  # the one with the larger number came to the rung first
+    assert rule.hopeless(both, {}) == []
+    kept = [RungReport(*each) for each in json.loads(json.dumps(rule.reports))]
+    assert kept == [RungReport(1, 1, 5.0), RungReport(0, 1, 4.0)]
+    successor = HyperbandRule(LOW, resources, name="job", reports=kept)
+    assert (successor.hopeless(both, {}), successor.reports) == ([], kept)
+    assert HyperbandRule(LOW, resources, name="job").hopeless(both, {}) == [1], "by their numbers it would fall"
+
+
+def test_values_between_the_rungs_are_no_reports() -> None:
+    rule = HyperbandRule(LOW, HyperbandResources(least=4, most=5), name="job")
+    assert rule.hopeless({0: curve(5, 4, 3)}, {}) == []
+    assert rule.reports == []
+    rule.hopeless({0: curve(5, 4, 3, 2, 1)}, {})
+    assert rule.reports == [RungReport(0, 4, 2.0)]

@@ -17,14 +17,19 @@ PROTOCOL = "rest-json"
 def check_signed(house: House, visit: Visit, need: RequiredPermission) -> Call:
     """The call of the caller who signed. Raises a refusal for a signature that is wrong, or one of somebody who may
     not."""
-    signed = sigv4.read(visit.request, protocol=PROTOCOL)
-    credential = house.access.secret_for(signed.key_id)
-    now = house.clock.now()
-    verified = sigv4.verify(signed, credential, visit.request, protocol=PROTOCOL, service=SERVICE, now=now)
-    assert credential is not None, "verify refuses unknown keys"
-    call = call_of(visit, credential.caller, verified.region)
+    call = signed(house, visit)
     check_allowed(house, call, need)
     return call
+
+
+def signed(house: House, visit: Visit) -> Call:
+    """The call of the caller who signed. Raises a refusal for a signature that is wrong."""
+    signature = sigv4.read(visit.request, protocol=PROTOCOL)
+    credential = house.access.secret_for(signature.key_id)
+    now = house.clock.now()
+    verified = sigv4.verify(signature, credential, visit.request, protocol=PROTOCOL, service=SERVICE, now=now)
+    assert credential is not None, "verify refuses unknown keys"
+    return call_of(visit, credential.caller, verified.region)
 
 
 def call_of(visit: Visit, caller: Caller, region: str) -> Call:

@@ -173,7 +173,7 @@ class Telling:
 
     def _resources(self, visit: Visit, reads: bool) -> tuple[str, ...]:
         if visit.call is None:
-            return ()
+            return visit.touched
         named = self._access.resources(visit.call)
         if reads:
             return named

@@ -43,6 +43,8 @@ class Visit:
     "The name of a page or operation of our own, in place of a service's."
     changes: bool = False
     "Whether that operation of our own changes something: then it is an entry of the audit."
+    touched: tuple[str, ...] = ()
+    "The ARNs of what that operation works on, as far as its sender has proved to be somebody."
     caller: Caller | None = None
     "Who proved to be its sender."
     region: str = ""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
+from outcrop.api.door import object_keys
 from outcrop.api.door.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.knowledge.answering_model import answering_model, headers_of
 from outcrop.api.knowledge.guarded_questions import guarded_question, guardrail_action, opened_guard
 from outcrop.api.knowledge.searching import open_search
-from outcrop.buckets.encryption import EncryptionMethod
-from outcrop.buckets.names import Place
-from outcrop.buckets.records import ObjectRecord
 from outcrop.guardrails.applying import GuardedRequest
 from outcrop.guardrails.assessment import GuardOutcome
 from outcrop.guardrails.matching import FoundPlace, masked_place
@@ -196,7 +194,7 @@ async def _opened(house: "House", call: Call, asked: Questioned) -> AsyncGenerat
     if isinstance(asked.sources, Sources):
         at = house.clock.now().timestamp()
         with ExitStack() as stack:
-            check = partial(_check_key, house, call)
+            check = partial(object_keys.check_read, house, call)
             reading = external.opened(house.buckets, asked.sources.documents, at=at, check=check)
             passages = await to_thread.run_sync(stack.enter_context, reading)
             yield _OpenPassages(retrieve=passages.search, custom=asked.sources.custom)
@@ -207,14 +205,6 @@ async def _opened(house: "House", call: Call, asked: Questioned) -> AsyncGenerat
         custom=opened.custom,
         closeness=closeness_of(opened.search.encoder),
     )
-
-
-def _check_key(house: "House", call: Call, record: ObjectRecord) -> None:
-    """Raises Denied for an object under a key of KMS that the caller may not use."""
-    encryption = record.details.encryption
-    if encryption is not None and encryption.method is EncryptionMethod.KMS:
-        pairs = encryption.context(Place(record.bucket, record.key))
-        house.access.authorize_key(call, "Decrypt", encryption.key_arn, service="s3", pairs=pairs)
 
 
 def _question(

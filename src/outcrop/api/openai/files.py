@@ -4,6 +4,7 @@ from typing import Any
 
 from anyio import CancelScope, to_thread
 
+from outcrop.api.door import object_keys
 from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.openai import pages, refusals, stored_files, training_jobs
 from outcrop.api.openai.endpoint import CONTENT, LABEL, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
@@ -28,7 +29,7 @@ _MOST = 10_000
 
 
 async def upload_file(house: House, call: Call) -> Answered:
-    """Store a file as it arrives, and put it on record."""
+    """Store a file as it arrives, and put it on record. Raises Denied for the key of the bucket."""
     form = await _form(call)
     if "purpose" in form.fields:
         _check_fields(form)
@@ -37,8 +38,8 @@ async def upload_file(house: House, call: Call) -> Answered:
     await to_thread.run_sync(stored_files.make_bucket, house)
     file_id = str(call.params[_ID])
     place = stored_files.place_of(house, file_id, form.filename)
+    encryption = await to_thread.run_sync(object_keys.check_write, house, call, place)
     try:
-        encryption = await to_thread.run_sync(house.buckets.encryption_for, place.bucket)
         details = Details(content_type="application/jsonl", encryption=encryption)
         stored = await house.buckets.put(place, form.file, details=details)
         try:
@@ -78,12 +79,13 @@ def get_file(house: House, call: Call) -> Answered:
 
 
 def get_content(house: House, call: Call) -> Answered:
-    """The bytes of a file, sent without being held in memory."""
+    """The bytes of a file, sent without being held in memory. Raises Denied for the key that seals it."""
     file = _found(house, call)
     try:
         record = house.buckets.find(*file.place)
     except ServiceRefusal as absent:
         raise refusals.no_such("File content", file.id, param="file_id") from absent
+    object_keys.check_read(house, call, record)
     headers = {"Content-Type": "application/octet-stream"}
     return Answer({CONTENT: house.buckets.body(record, Stretch(0, record.size))}, headers=headers)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from outcrop.api.bedrock import model_keys
 from outcrop.api.bedrock.named import resource_of
+from outcrop.api.door import object_keys
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import invoking, model_names, pages, refusals, stored_files, training_jobs
 from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
@@ -21,7 +22,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import create_job
 from outcrop.customization.choices.hyperparameters import MULTIPLIER
 from outcrop.customization.kind import KIND
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.house import House
 from outcrop.invocation.schema import Malformed, Number, Struct, Text
 
@@ -131,10 +132,17 @@ def _file(house: House, call: Call, file_id: Any, param: str) -> StoredFile:
     if problems:
         raise Malformed(problems)
     file = stored_files.find(house, call.region, file_id)
+    absent = refusals.invalid(param, f"there is no file {file_id} to learn from. Upload it with purpose {FINE_TUNE}.")
     if file is None or file.purpose != FINE_TUNE:
-        raise refusals.invalid(param, f"there is no file {file_id} to learn from. Upload it with purpose {FINE_TUNE}.")
+        raise absent
     read = {"Bucket": file.place.bucket, "Key": file.place.key}
-    house.access.authorize(replace(call, service="s3", operation="GetObject", params=read, found={}, line=None))
+    reading = replace(call, service="s3", operation="GetObject", params=read, found={}, line=None)
+    house.access.authorize(reading)
+    try:
+        record = house.buckets.find(*file.place)
+    except ServiceRefusal as gone:  # deleted as an object of its bucket
+        raise absent from gone
+    object_keys.check_read(house, reading, record)
     return file
 
 

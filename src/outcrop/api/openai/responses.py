@@ -47,6 +47,8 @@ async def create_response(house: House, call: Call) -> Answered:
     body = call.params[BODY]
     understood = understand(body)
     input_items = items_of(body.get("input"))
+    if understood.stores:
+        await house.ask(stored_responses.check_keepable, house, call)
     earlier = await _earlier(house, call, body.get("previous_response_id"))
     messages = messages_of([*earlier, *input_items])
     instructions = understood.instructions
@@ -152,7 +154,7 @@ async def _earlier(house: House, call: Call, response_id: Any) -> list[dict[str,
     found = None
     if isinstance(response_id, str):
         owner = call.caller.principal
-        found = await to_thread.run_sync(lambda: stored_responses.find(house, call.region, response_id, owner=owner))
+        found = await to_thread.run_sync(lambda: stored_responses.find(house, call, response_id, owner=owner))
     if found is None:
         shown = str(response_id)[:100]
         text = f"Previous response with id '{shown}' not found. It is kept where store is not false, for thirty days."
@@ -162,7 +164,7 @@ async def _earlier(house: House, call: Call, response_id: Any) -> list[dict[str,
 
 def _found(house: House, call: Call) -> StoredResponse:
     response_id = call.params[LABEL]
-    found = stored_responses.find(house, call.region, response_id)
+    found = stored_responses.find(house, call, response_id)
     if found is None:
         raise refusals.no_such("response", response_id, param="response_id")
     return found

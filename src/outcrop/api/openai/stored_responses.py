@@ -10,7 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from outcrop import arn as arns
+from outcrop.api.door import object_keys
+from outcrop.api.door.call import Call
 from outcrop.api.openai import stored_files
+from outcrop.buckets.names import Place
 from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.store.listing import Filters
@@ -41,6 +44,13 @@ def key_of(response_id: str) -> str:
     return f"responses/{response_id}.json"
 
 
+def check_keepable(house: House, call: Call) -> None:
+    """Raises Denied where responses are sealed by a key of KMS that the caller may not use."""
+    name = stored_files.bucket_name(house)
+    if house.buckets.exists(name):
+        object_keys.check_write(house, call, Place(name, key_of("")))
+
+
 def keep(
     house: House,
     region: str,
@@ -68,17 +78,23 @@ def keep(
     house.store.resources.add(row)
 
 
-def find(house: House, region: str, response_id: str, *, owner: str | None = None) -> StoredResponse | None:
-    """The response with this id; None where it is not kept, or is not of this owner."""
-    row = house.store.resources.find(KIND, region, response_id)
+def find(house: House, call: Call, response_id: str, *, owner: str | None = None) -> StoredResponse | None:
+    """The response with this id; None where it is not kept, or is not of this owner.
+
+    Raises Denied for one under a key of KMS that the caller may not use.
+    """
+    row = house.store.resources.find(KIND, call.region, response_id)
     if row is None or row.created + KEPT < house.clock.now():
         return None
     if owner is not None and row.document.get("owner") != owner:
         return None
+    place = Place(stored_files.bucket_name(house), key_of(response_id))
     try:
-        content = house.buckets.read_bytes(stored_files.bucket_name(house), key_of(response_id))
+        record = house.buckets.find(*place)
     except Refusal:
         return None  # deleted as an object of its bucket
+    object_keys.check_read(house, call, record)
+    content = house.buckets.read_bytes(*place)
     told = json.loads(content)
     return StoredResponse(
         response=told["response"], input_items=told["input_items"], earlier_items=told["earlier_items"]

@@ -85,6 +85,7 @@ def stop_task(call: OwnCall) -> Any:
     """Raises a refusal for who may not, NotFound."""
     call.allowed("outcrop:StopTask")
     task = call.tasks.get(call.one("id"))
+    call.touches(task.about)
     call.tasks.stop(task)
     return task.told()
 

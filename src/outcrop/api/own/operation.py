@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from outcrop import arn as arns
 from outcrop.access.caller import Caller
 from outcrop.access.needs.required_permissions import RequiredPermission
-from outcrop.api.door import own_signature
+from outcrop.api.door import object_keys, own_signature
 from outcrop.api.door.call import Call
 from outcrop.api.door.visit import Visit
 from outcrop.api.own.tasks import OwnTasks
-from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption
+from outcrop.buckets.encryption import ObjectEncryption
 from outcrop.buckets.names import Place
 from outcrop.errors import Invalid
 from outcrop.house import House
@@ -64,23 +65,26 @@ class OwnCall:
 
     def allowed(self, action: str, resource: str = "*") -> Caller:
         """The caller, who signed this very request and may do this. Raises Denied, and refusals of signatures."""
-        need = RequiredPermission(action=action, resource=resource)
-        self.proven = own_signature.check_signed(self.house, self._visit, need)
+        self.proven = own_signature.signed(self.house, self._visit)
+        self.demand(action, resource)
         return self.proven.caller
 
     def demand(self, action: str, resource: str) -> None:
-        """Raises Denied where the caller, who is allowed the operation, may not do this for it."""
+        """Raises Denied where the caller may not do this for the operation."""
+        self.touches(resource)
         own_signature.check_allowed(self.house, self._as_proven(), RequiredPermission(action=action, resource=resource))
 
     def demand_key(self, operation: str, encryption: ObjectEncryption | None, place: Place) -> None:
         """Raises Denied where the caller may not use the key of KMS that seals an object at this place."""
-        if encryption is None or encryption.method is not EncryptionMethod.KMS:
-            return
-        pairs, key = encryption.context(place), encryption.key_arn
-        self.house.access.authorize_key(self._as_proven(), operation, key, service="s3", pairs=pairs)
+        object_keys.check_key(self.house, self._as_proven(), operation, encryption, place)
+
+    def touches(self, resource: str) -> None:
+        """Name a resource in the audit's entry, as the permissions of a service's call name theirs."""
+        if arns.is_arn(resource) and not resource.endswith("*"):
+            self._visit.touched = tuple(dict.fromkeys((*self._visit.touched, resource)))
 
     def _as_proven(self) -> Call:
-        assert self.proven is not None, "an operation asks for its own permission first"
+        assert self.proven is not None, "its signature was verified first"
         return self.proven
 
 

@@ -4,7 +4,7 @@ from anyio import to_thread
 
 from outcrop.api.door import own_signature
 from outcrop.api.door.visit import Visit
-from outcrop.api.own import job_history, memory, models, parity, passages, preflight, recipes
+from outcrop.api.own import catalogue, job_history, memory, models, parity, passages, preflight, recipes
 from outcrop.api.own.operation import OwnCall, OwnOperation, response_of
 from outcrop.api.own.tasks import OwnTasks
 from outcrop.errors import NotFound
@@ -22,6 +22,7 @@ OWN_OPERATIONS = (
         name="ListCheckpoints", method="GET", path="/outcrop/checkpoints", answer=job_history.list_checkpoints
     ),
     OwnOperation(name="GetJobLog", method="GET", path="/outcrop/log", answer=job_history.get_log),
+    OwnOperation(name="ListCatalogue", method="GET", path="/outcrop/catalogue", answer=catalogue.list_catalogue),
     OwnOperation(name="GetMemory", method="GET", path="/outcrop/memory", answer=memory.get_memory),
     OwnOperation(name="GetPassages", method="GET", path="/outcrop/passages", answer=passages.get_passages),
     OwnOperation(name="RunRecipe", method="POST", path="/outcrop/recipes", answer=recipes.run_recipe),

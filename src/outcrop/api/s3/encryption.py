@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from outcrop.api.door.call import Call
+from outcrop.api.door.object_keys import DECRYPT, GENERATE_DATA_KEY, check_key
 from outcrop.buckets import refusals
 from outcrop.buckets.encryption import (
     SSE_S3,
@@ -47,7 +48,7 @@ def encryption_for_write(house: House, call: Call, place: Place) -> ObjectEncryp
     if encryption.method is EncryptionMethod.KMS:
         if "BucketKeyEnabled" in call.params:
             encryption = replace(encryption, has_bucket_key=bool(call.params["BucketKeyEnabled"]))
-        _authorize(house, call, "GenerateDataKey", encryption, place)
+        check_key(house, call, GENERATE_DATA_KEY, encryption, place)
     return encryption
 
 
@@ -57,8 +58,7 @@ def encryption_for_part(house: House, call: Call, upload: UploadRecord) -> bytes
     if encryption is None or encryption.method is not EncryptionMethod.CUSTOMER:
         if key is not None:
             raise _not_applicable()
-        if encryption is not None and encryption.method is EncryptionMethod.KMS:
-            _authorize(house, call, "Decrypt", encryption, Place(upload.bucket, upload.key))
+        check_key(house, call, DECRYPT, encryption, Place(upload.bucket, upload.key))
         return b""
     if key is None:
         raise refusals.invalid_request(
@@ -83,8 +83,7 @@ def record_for_read(house: House, call: Call, record: ObjectRecord, *, prefix: s
     encryption = with_customer_key(call, record, prefix=prefix)
     if encryption is None:
         return record
-    if encryption.method is EncryptionMethod.KMS:
-        _authorize(house, call, "Decrypt", encryption, Place(record.bucket, record.key))
+    check_key(house, call, DECRYPT, encryption, Place(record.bucket, record.key))
     return replace(record, details=replace(record.details, encryption=encryption))
 
 
@@ -127,10 +126,6 @@ def method_named(name: str) -> EncryptionMethod:
             "x-amz-server-side-encryption", name, "The encryption method specified is not supported"
         )
     return EncryptionMethod(name)
-
-
-def _authorize(house: House, call: Call, operation: str, encryption: ObjectEncryption, place: Place) -> None:
-    house.access.authorize_key(call, operation, encryption.key_arn, service="s3", pairs=encryption.context(place))
 
 
 def _asked(call: Call) -> ObjectEncryption | None:

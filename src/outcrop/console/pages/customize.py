@@ -6,11 +6,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import HTMLResponse, Response
 
+from outcrop.console.pages.catalogue import cards_of, entry_of
 from outcrop.console.pages.roles import BEDROCK, roles_for
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import base_id, model_id
-from outcrop.console.views.job_request import CustomizationForm, read_form
-from outcrop.console.views.model_views import model_cards
+from outcrop.console.views.catalogue_view import HERE, method_problems
+from outcrop.console.views.hyper_effects import effects_of
+from outcrop.console.views.job_request import CustomizationForm, HyperField, read_form
 from outcrop.console.views.report_view import run_figures
 from outcrop.console.visit import ConsoleVisit
 
@@ -48,7 +50,8 @@ def estimate(visit: ConsoleVisit) -> Response:
         return HTMLResponse(visit.text("refused.html", sentence=refusal.response["Error"]["Message"]))
     refused = [problem["sentence"] for file in told["files"] for problem in file["problems"][:3]]
     run = run_figures(told.get("forecast"), visit.language)
-    return HTMLResponse(visit.text("estimate.html", run=run, refused=refused, form=form))
+    effects = effects_of(_fields(visit, form), form, told, visit.language)
+    return HTMLResponse(visit.text("estimate.html", run=run, refused=refused, form=form, effects=effects))
 
 
 def _step(visit: ConsoleVisit, form: CustomizationForm, step: str, *, problem: str = "") -> Response:
@@ -66,8 +69,8 @@ def _step(visit: ConsoleVisit, form: CustomizationForm, step: str, *, problem: s
 
 
 def _ask_model(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
-    found = visit.api.listed("bedrock", "list_foundation_models", "modelSummaries")
-    cards = [card for card in model_cards(found.items) if card.customizations]
+    found = cards_of(visit)
+    cards = [card for card in found.cards if card.customizations and card.state == HERE]
     return "customize_model.html", {"cards": cards, "refused": found.refused}, form
 
 
@@ -81,8 +84,16 @@ def _ask_data(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[s
     return "customize_data.html", values, form
 
 
-def _ask_hyper(_: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
-    return "customize_hyper.html", {"fields": job_request.FIELDS}, form
+def _ask_hyper(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
+    return "customize_hyper.html", {"fields": _fields(visit, form)}, form
+
+
+def _fields(visit: ConsoleVisit, form: CustomizationForm) -> list[HyperField]:
+    """The fields that go with the form's base model."""
+    told = entry_of(visit, base_id(form.model))
+    if told is None:
+        return job_request.fields_of(None, {})
+    return job_request.fields_of(told["models"][0], method_problems(told, visit.language))
 
 
 def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:

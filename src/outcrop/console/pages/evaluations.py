@@ -47,7 +47,7 @@ def living(visit: ConsoleVisit) -> str:
             "id": short_name(each["jobArn"]),
             "name": each["jobName"],
             "status": each["status"],
-            "of": ", ".join(map(short_name, each.get("modelIdentifiers") or each.get("ragIdentifiers") or ["–"])),
+            "of": ", ".join(map(visit.name_of, each.get("modelIdentifiers") or each.get("ragIdentifiers") or ["–"])),
             "age": age(each["creationTime"], visit.now, visit.language),
         }
         for each in found.items

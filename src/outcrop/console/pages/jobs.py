@@ -9,10 +9,12 @@ from botocore.exceptions import ClientError
 from starlette.responses import Response
 
 from outcrop.console.views import job_kinds
+from outcrop.console.views.amounts import moment_text
 from outcrop.console.views.described_job import described_job
 from outcrop.console.views.job_kinds import CUSTOMIZATION, INGESTION, KindPage, ListedJobKind, MergedPlace
 from outcrop.console.views.job_views import SEARCH, JobTold, job_page
 from outcrop.console.views.overlay import MOST_JOBS, overlay
+from outcrop.console.views.study_view import study_gain
 from outcrop.console.visit import ConsoleVisit
 from outcrop.console.watched_job import MEASURES, WatchedJob
 
@@ -49,7 +51,7 @@ def living(visit: ConsoleVisit) -> str:
         if sentence:
             refused.append((kind.name, sentence))
     found, after = job_kinds.merge(pages, place, _PAGE)
-    rows = [job_kinds.listed_row(kind, told, visit.now, visit.language) for kind, told in found]
+    rows = [job_kinds.listed_row(kind, told, visit.now, visit.language, visit.name_of) for kind, told in found]
     filters = [(key, visit.asked(key)) for key in ("kind", "status", "name") if visit.asked(key)]
     more = "" if after is None else visit.with_query("/jobs", filters, after=job_kinds.write_place(after))
     return visit.text("jobs_living.html", rows=rows, refused=refused, more=more, is_filtered=bool(filters))
@@ -65,7 +67,7 @@ def show_one(visit: ConsoleVisit) -> Response:
 def living_one(visit: ConsoleVisit) -> str:
     """A customization job as it stands now."""
     job = visit.api.client("bedrock").get_model_customization_job(jobIdentifier=_asked_job(visit))
-    page = job_page(job, _told(visit, job), visit.now, visit.language)
+    page = job_page(job, _told(visit, job), visit.now, visit.language, visit.name_of)
     return visit.text("job_living.html", job=page)
 
 
@@ -100,7 +102,7 @@ def show_log(visit: ConsoleVisit) -> Response:
     arn, before = visit.asked("arn"), visit.asked("before")
     told = visit.api.own("/outcrop/log", {"job": arn, **({"before": before} if before else {})})
     lines = [
-        (str(line.pop("time", "")), str(line.pop("level", "")), str(line.pop("event", "")), _rest(line))
+        (moment_text(str(line.pop("time", ""))), str(line.pop("level", "")), str(line.pop("event", "")), _rest(line))
         for line in told["lines"]
     ]
     return visit.page("job_log.html", arn=arn, id=arn.rsplit("/", 1)[-1], lines=lines, more=len(lines) >= 500)
@@ -179,6 +181,7 @@ def _told(visit: ConsoleVisit, job: Mapping[str, Any]) -> JobTold:
     watched.look(visit.api, has_ended=job["status"] not in job_kinds.RUNNING)
     if SEARCH in job.get("hyperParameters", {}) and watched.wants_study():
         watched.study = _study(visit, job)
+        watched.gain = None if watched.study is None else study_gain(watched.study)
     return JobTold(
         curves=watched.curves,
         last_step=watched.last_step,
@@ -186,6 +189,7 @@ def _told(visit: ConsoleVisit, job: Mapping[str, Any]) -> JobTold:
         answered=list(watched.answered),
         checkpoints=list(watched.checkpoints),
         study=watched.study,
+        gain=watched.gain,
         refused=watched.refused,
     )
 

@@ -7,7 +7,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import Response
 
-from outcrop.console.views.model_views import custom_model_rows, lineage, model_cards, with_datasets
+from outcrop.console.pages.catalogue import cards_of
+from outcrop.console.views.catalogue_view import NAME
+from outcrop.console.views.model_views import custom_model_rows, lineage, with_datasets
 from outcrop.console.visit import ConsoleVisit
 
 _PAGE = 50
@@ -17,13 +19,14 @@ _MOST_IN_TREE = 40
 
 
 def show(visit: ConsoleVisit) -> Response:
-    catalogue = visit.api.listed("bedrock", "list_foundation_models", "modelSummaries")
+    catalogue = cards_of(visit)
     token = {"nextToken": visit.asked("after")} if visit.asked("after") else {}
     custom = visit.api.listed("bedrock", "list_custom_models", "modelSummaries", maxResults=_PAGE, **token)
     return visit.page(
         "models.html",
-        cards=model_cards(catalogue.items),
         catalogue=catalogue,
+        cards=[card for card in catalogue.cards if card.state != NAME],
+        named=[card for card in catalogue.cards if card.state == NAME],
         custom=custom,
         rows=custom_model_rows(custom.items, visit.now, visit.language),
     )

@@ -5,7 +5,6 @@ from starlette.responses import Response
 
 from outcrop.console import vote_files
 from outcrop.console.user_client import DENIED
-from outcrop.console.views.amounts import short_name
 from outcrop.console.views.rating_view import rating_rows
 from outcrop.console.views.vote_lines import FORMS, CastVote, feedback_lines
 from outcrop.console.visit import ConsoleVisit
@@ -57,8 +56,8 @@ def _shown(visit: ConsoleVisit, uri: str, *, problem: str = "") -> Response:
         place=uri,
         problem=problem,
         num_votes=len(votes),
-        rows=rating_rows(votes),
+        rows=[row._replace(name=visit.name_of(row.model)) for row in rating_rows(votes)],
         num_chosen=sum(vote.best is not None for vote in votes),
         forms=FORMS,
-        short_name=short_name,
+        short_name=visit.name_of,
     )

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from starlette.responses import Response
 
 from outcrop.console.user_client import DENIED
-from outcrop.console.views.amounts import age, short_name
+from outcrop.console.views.amounts import age
 from outcrop.console.visit import ConsoleVisit
 
 _RUNNING = ("Waiting", "InProgress")
@@ -36,7 +36,7 @@ def stop(visit: ConsoleVisit) -> Response:
 
 def _row(visit: ConsoleVisit, task: dict[str, Any]) -> dict[str, Any]:
     return task | {
-        "about": short_name(task["about"]),
+        "about": visit.name_of(task["about"]),
         "age": age(datetime.fromisoformat(task["began"]), visit.now, visit.language),
         "is_open": task["id"] == visit.asked("id"),
         "is_running": task["status"] in _RUNNING,

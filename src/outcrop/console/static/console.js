@@ -59,13 +59,19 @@ const wizard = document.querySelector("[data-estimate]");
 if (wizard) {
   const place = wizard.querySelector(".estimate");
   let asked = null, resting = 0;
+  // Each field says the effect of its value: the answer has the sentences.
+  const tell = () => {
+    for (const each of wizard.querySelectorAll(".effect")) {
+      each.textContent = place.querySelector(`[data-effect="${each.id.slice("effect-".length)}"]`)?.textContent ?? "";
+    }
+  };
   const ask = () => {
     asked?.abort();
     asked = new AbortController();
     show(place, `<p class="working"></p>`);
     place.firstChild.textContent = place.dataset.working;
     const query = new URLSearchParams(new FormData(wizard));
-    load(place, `${wizard.dataset.estimate}?${query}`, asked.signal).catch(() => {});
+    load(place, `${wizard.dataset.estimate}?${query}`, asked.signal).then(tell).catch(() => {});
   };
   wizard.addEventListener("input", () => { clearTimeout(resting); resting = setTimeout(ask, 700); });
   ask();

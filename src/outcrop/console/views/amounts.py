@@ -28,6 +28,11 @@ def age(moment: datetime | None, now: datetime, language: str) -> str:
     return said(language, "amount.ago", n=duration(seconds, language))
 
 
+def moment_text(iso: str) -> str:
+    """A moment of the API's clock, which is that of Greenwich, to the second: `2026-12-01 10:02:59 UTC`."""
+    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""
+
+
 def size(num_bytes: float) -> str:
     """A size in its unit, as files are told: `1.5 MB`."""
     for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -7,7 +7,7 @@ page and how many of its items were shown. It stands in the address, so an older
 import base64
 import heapq
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -108,6 +108,11 @@ KINDS = (
     _sagemaker("hyper_parameter_tuning_job", "HyperParameterTuningJob", "HyperParameterTuningEndTime"),
     _sagemaker("transform_job", "TransformJob", "TransformEndTime"),
 )  # fmt: skip
+_PAGES = {
+    "evaluation": "/evaluations/",
+    "training_job": "/sagemaker/training/",
+    "hyper_parameter_tuning_job": "/sagemaker/tuning/",
+}
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 
@@ -123,6 +128,11 @@ class ListedJobRow(NamedTuple):
     "What it works on or with: a base model, a data source."
     age: str
     took: str
+
+    @property
+    def page(self) -> str:
+        """The page of a kind that has its own; empty for those that the page of jobs shows."""
+        return f"{_PAGES[self.kind]}{self.id}" if self.kind in _PAGES else ""
 
 
 class MergedPlace(NamedTuple):
@@ -193,8 +203,10 @@ def status_of(kind: ListedJobKind, status: str) -> str:
     return _AGENT_STATUSES.get(status, status) if kind.name == INGESTION else status
 
 
-def listed_row(kind: str, told: Mapping[str, Any], now: datetime, language: str) -> ListedJobRow:
-    """A row of a summary of any kind."""
+def listed_row(
+    kind: str, told: Mapping[str, Any], now: datetime, language: str, name_of: Callable[[str], str] | None = None
+) -> ListedJobRow:
+    """A row of a summary of any kind; `name_of` gives a model's name by its ARN."""
     of = BY_NAME[kind]
     status, began = told[of.status], told[of.began]
     end = told.get(of.ended) or (now if status in RUNNING else told.get("lastModifiedTime"))
@@ -204,7 +216,7 @@ def listed_row(kind: str, told: Mapping[str, Any], now: datetime, language: str)
         kind=kind,
         name=told[of.title],
         status=_STATUS_WORDS.get(status, status),
-        about=_about(kind, told),
+        about=_about(kind, told, name_of or base_of),
         age=age(began, now, language),
         took=duration(max(0.0, (end - began).total_seconds()), language) if end else "",
     )
@@ -235,16 +247,16 @@ _STATUS_WORDS = {
 }
 
 
-def _about(kind: str, told: Mapping[str, Any]) -> str:
+def _about(kind: str, told: Mapping[str, Any], name_of: Callable[[str], str]) -> str:
     if kind == CUSTOMIZATION:
-        return base_of(told["baseModelArn"])
+        return name_of(told["baseModelArn"])
     if kind == "import":
         return str(told.get("importedModelName", ""))
     if kind == "batch":
-        return base_of(told["modelId"])
+        return name_of(told["modelId"])
     if kind == "evaluation":
-        return ", ".join(base_of(each) for each in [*told.get("modelIdentifiers", []), *told.get("ragIdentifiers", [])])
-    return str(told.get("description") or told.get("Strategy") or told.get("SecondaryStatus") or "")
+        return ", ".join(name_of(each) for each in [*told.get("modelIdentifiers", []), *told.get("ragIdentifiers", [])])
+    return str(told.get("description") or told.get("Strategy") or "")
 
 
 def base_of(arn: str) -> str:

@@ -9,6 +9,8 @@ KINDS = ("FINE_TUNING", "CONTINUED_PRE_TRAINING")
 STEPS = ("model", "data", "hyper", "review")
 _OURS = "outcrop."
 "Hyperparameters that the wizard does not ask about are kept as they come: a job that is cloned may have any."
+_OF_FAMILIES = ("epochCount", "batchSize", "learningRate", "learningRateWarmupSteps")
+"Hyperparameters that families have by these names, or else not at all; ours are called the same behind `outcrop.`."
 _OPERATION = "create-model-customization-job"
 
 
@@ -20,10 +22,25 @@ class HyperField(NamedTuple):
     "How it is asked for: `number`, or `choice`."
     example: str = ""
     choices: tuple[str, ...] = ()
+    recommended: str = ""
+    "What it is where it is left empty, as far as that is known."
+    range: str = ""
+    problems: Mapping[str, str] = {}
+    "Choices that cannot be made here, with the reason."
+
+    @property
+    def own_name(self) -> str:
+        """The name under which the wizard knows it, whatever the base's family calls it."""
+        plain = self.name.removeprefix(_OURS)
+        return plain if plain in _OF_FAMILIES else self.name
+
+    @property
+    def id(self) -> str:
+        return self.own_name.replace(".", "_")
 
     @property
     def key(self) -> str:
-        return f"hyper.{self.name.replace('.', '_')}"
+        return f"hyper.{self.id}"
 
 
 FIELDS = (
@@ -37,6 +54,38 @@ FIELDS = (
     HyperField("outcrop.earlyStoppingPatience", "number", "6"),
     HyperField("outcrop.seed", "number", "0"),
 )
+
+
+def fields_of(told: Mapping[str, Any] | None, problems: Mapping[str, str]) -> list[HyperField]:
+    """The fields that go with a base model, as `GET /outcrop/catalogue?model=…` tells of it; all where it says nothing.
+
+    A family that has a hyperparameter not at all, or means a multiple by it, is asked for ours of the same name.
+    """
+    if told is None:
+        return list(FIELDS)
+    taken, used, found = told["hyperparameters"], told["used"], []
+    for field in FIELDS:
+        is_multiple = field.name == "learningRate" and told["relativeRate"]
+        name = f"{_OURS}{field.name}" if is_multiple or field.name not in taken else field.name
+        if name not in taken:
+            continue
+        recommended = used.get(name) or used.get(f"{_OURS}{field.name}") or used.get(field.name, "")
+        found.append(
+            field._replace(
+                name=name,
+                recommended="" if recommended == "recommended" else recommended,
+                range=_range(taken[name]),
+                problems=problems if field.choices else {},
+            )
+        )
+    return found
+
+
+def _range(allowed: Mapping[str, Any]) -> str:
+    """The numbers that a hyperparameter may have; empty for one that is a word."""
+    if "least" not in allowed:
+        return ""
+    return f"{allowed['least']:,.10g} – {allowed['most']:,.10g}"
 
 
 class CustomizationForm(NamedTuple):

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from outcrop.console.language import said, texts_of
-from outcrop.console.views.amounts import age, duration
+from outcrop.console.views.amounts import age, duration, moment_text
 from outcrop.console.views.curve import Curve
 from outcrop.console.views.job_kinds import RUNNING, base_of
 from outcrop.console.views.job_request import read_form
 from outcrop.console.views.loss_chart import LossChart, loss_chart
-from outcrop.console.views.study_view import StudyPage, study_page
+from outcrop.console.views.study_view import StudyGain, StudyPage, study_page
 
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
 SEARCH = "outcrop.search"
@@ -107,6 +107,7 @@ class JobTold(NamedTuple):
     answered: Sequence[Mapping[str, Any]] = ()
     checkpoints: Sequence[Mapping[str, Any]] = ()
     study: Mapping[str, Any] | None = None
+    gain: StudyGain | None = None
     refused: str = ""
 
 
@@ -126,14 +127,16 @@ def job_row(job: Mapping[str, Any], now: datetime, language: str) -> JobRow:
     )
 
 
-def job_page(job: Mapping[str, Any], told: JobTold, now: datetime, language: str) -> JobPage:
-    """The page of a job from its details and what it has told."""
+def job_page(
+    job: Mapping[str, Any], told: JobTold, now: datetime, language: str, name_of: Callable[[str], str] = base_of
+) -> JobPage:
+    """The page of a job from its details and what it has told; `name_of` gives a model's name by its ARN."""
     data = [("data.training", job["trainingDataConfig"].get("s3Uri", ""))]
     validators = job.get("validationDataConfig", {}).get("validators", [])
     data += [("data.validation", each["s3Uri"]) for each in validators]
     data.append(("data.output", job["outputDataConfig"]["s3Uri"]))
     return JobPage(
-        row=job_row(job, now, language),
+        row=job_row(job, now, language)._replace(base=name_of(job["baseModelArn"])),
         phases=_phases(job, now, language),
         chart=loss_chart([(said(language, f"jobs.{name}"), told.curves[name].points()) for name in _LOSSES]),
         beside=_beside(told, language),
@@ -148,7 +151,7 @@ def job_page(job: Mapping[str, Any], told: JobTold, now: datetime, language: str
         events=[_told_event(each, language) for each in reversed(told.events)][:_MOST_TOLD],
         answered=answered_prompts(told.answered),
         checkpoints=[_checkpoint(each) for each in told.checkpoints],
-        study=None if told.study is None else study_page(told.study),
+        study=None if told.study is None else study_page(told.study, told.gain),
     )
 
 
@@ -243,7 +246,7 @@ def _told_event(event: Mapping[str, Any], language: str) -> ToldEvent:
         sentence = text.format(**values)
     except (KeyError, IndexError):
         sentence = kind  # of a file that somebody else wrote
-    return ToldEvent(str(event.get("time", ""))[:19].replace("T", " "), sentence, event.get("lines", ()))
+    return ToldEvent(moment_text(str(event.get("time", ""))), sentence, event.get("lines", ()))
 
 
 def _short(value: Any) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from outcrop.console.views.amounts import age, model_id, short_name
+from outcrop.console.views.catalogue_view import HERE, CatalogueCard
 
 
 class ModelCard(NamedTuple):
@@ -51,6 +52,25 @@ def model_cards(summaries: Sequence[Mapping[str, Any]]) -> list[ModelCard]:
         makes = "models.vectors" if "EMBEDDING" in told.get("outputModalities", []) else "models.text"
         cards[key] = ModelCard(key, told["modelName"], told["providerName"], makes, sorted(customizations))
     return sorted(cards.values(), key=lambda card: (not card.customizations, card.provider, card.name))
+
+
+def plain_cards(summaries: Sequence[Mapping[str, Any]]) -> list[CatalogueCard]:
+    """The same as cards of the catalogue of which nothing else is known."""
+    return [
+        CatalogueCard(
+            id=card.id,
+            name=card.name,
+            provider=card.provider,
+            makes=card.makes,
+            customizations=card.customizations,
+            state=HERE,
+            facts=[],
+            fittings=[],
+            note="",
+            is_pulled=False,
+        )
+        for card in model_cards(summaries)
+    ]
 
 
 def custom_model_rows(summaries: Sequence[Mapping[str, Any]], now: datetime, language: str) -> list[CustomModelRow]:

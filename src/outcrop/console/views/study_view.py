@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from outcrop.console.views.loss_chart import ChartPoint, LossChart, loss_chart
+from outcrop.evaluation.statistics.comparing import Significance
+from outcrop.evaluation.studies.gain import gain_of
 
 LOSS = "loss"
 _LOGARITHMIC = 100
@@ -45,6 +47,17 @@ class StudyTrialRow(NamedTuple):
     best: bool
 
 
+class StudyGain(NamedTuple):
+    """The gain of the best trial over the first, which has the job's own values."""
+
+    key: str
+    "Of the sentence."
+    difference: str = ""
+    interval: str = ""
+    verdict: str = ""
+    "A name of Significance; empty where nothing could be compared."
+
+
 class StudyPage(NamedTuple):
     """Everything that the page of a search shows."""
 
@@ -56,6 +69,7 @@ class StudyPage(NamedTuple):
     dots: list[tuple[str, str]]
     "Where each trial's own loss stands in that chart, in percent from the left and the top."
     best: int | None
+    gain: StudyGain | None = None
 
 
 class _Scale(NamedTuple):
@@ -86,8 +100,25 @@ class _Scale(NamedTuple):
         return [(f"{100 - 100 * number / (len(texts) - 1):.2f}%", text) for number, text in enumerate(texts)]
 
 
-def study_page(study: Mapping[str, Any]) -> StudyPage:
-    """The page of a study as `training_artifacts/study.json` tells it."""
+def study_gain(study: Mapping[str, Any]) -> StudyGain | None:
+    """The gain by the losses of the held-out records; None before a trial has completed, or of a strange file."""
+    try:
+        if study["best"] is None:
+            return None
+        found = gain_of(study)
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+        return None  # of a file that somebody else wrote
+    if study["best"] == 0:
+        return StudyGain("study.gain_none")
+    if "difference" not in found:
+        return StudyGain("study.gain_unknown")
+    interval = found["interval"]
+    ends = "" if interval is None else f"{_signed(interval[0])} … {_signed(interval[1])}"
+    return StudyGain("study.gain", _signed(found["difference"]), ends, Significance(found["significance"]).name)
+
+
+def study_page(study: Mapping[str, Any], gain: StudyGain | None = None, *, measure: str = LOSS) -> StudyPage:
+    """The page of a study as `training_artifacts/study.json` tells it; `measure` is what its trials are held by."""
     trials = [each for each in study["trials"] if isinstance(each, dict)]
     names = sorted({name for trial in trials for name in trial["values"]})
     texts = [*names, LOSS]
@@ -103,7 +134,7 @@ def study_page(study: Mapping[str, Any]) -> StudyPage:
     chart, dots = _best_so_far(losses)
     return StudyPage(
         axes=[
-            StudyAxis(name.removeprefix(_OURS), _across(number, len(texts)), scale.ticks)
+            StudyAxis(measure if name == LOSS else name.removeprefix(_OURS), _across(number, len(texts)), scale.ticks)
             for number, (name, scale) in enumerate(zip(texts, scales, strict=True))
             if any(_text(trial, name) for trial in trials)
         ],
@@ -113,6 +144,7 @@ def study_page(study: Mapping[str, Any]) -> StudyPage:
         chart=chart,
         dots=dots,
         best=study.get("best"),
+        gain=gain,
     )
 
 
@@ -170,6 +202,10 @@ def _row(trial: Mapping[str, Any], names: Sequence[str]) -> StudyTrialRow:
     values = [_short(str(trial["values"].get(name, ""))) for name in names]
     loss = "" if trial["loss"] is None else f"{trial['loss']:.4f}"
     return StudyTrialRow(trial["number"], values, str(trial["end"] or ""), trial["steps"], loss, bool(trial["best"]))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def _short(text: str) -> str:

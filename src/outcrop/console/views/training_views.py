@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from outcrop.console.language import said
 from outcrop.console.views.amounts import age, duration, short_name
 from outcrop.console.views.loss_chart import ChartPoint, LossChart, loss_chart
 from outcrop.console.views.metric_chart import MetricChart, amount, metric_chart
+from outcrop.console.views.study_view import StudyPage, study_page
 
 RUNNING = frozenset({"InProgress", "Stopping"})
 _OF_TOOLKIT = "sagemaker_"
@@ -74,6 +76,8 @@ class TuningPage(NamedTuple):
     "The hyperparameters that are searched for, in the columns of the trials."
     trials: list[TunedTrial]
     chart: LossChart | None
+    study: StudyPage
+    "Its trials across parallel axes."
     failure: str
     is_running: bool
 
@@ -140,7 +144,8 @@ def tuning_page(
         counts=[(f"sagemaker.count.{key}", f"{value:,}") for key, value in counts.items()],
         names=names,
         trials=_trials(trials, names, best),
-        chart=_progress(trials, maximize=objective.get("Type") == "Maximize"),
+        study=study_page(_study(trials, best), measure=objective.get("MetricName", "")),
+        chart=_progress(trials, language, maximize=objective.get("Type") == "Maximize"),
         failure=job.get("FailureReason", ""),
         is_running=job["HyperParameterTuningJobStatus"] in RUNNING,
     )
@@ -192,6 +197,23 @@ def _trials(trials: Sequence[Mapping[str, Any]], names: Sequence[str], best: str
     return found
 
 
+def _study(trials: Sequence[Mapping[str, Any]], best: str) -> dict[str, Any]:
+    """The trials in the form of a study, in the order of their beginnings."""
+    return {
+        "trials": [
+            {
+                "number": number,
+                "values": {name: value.strip('"') for name, value in each.get("TunedHyperParameters", {}).items()},
+                "loss": _objective(each),
+                "end": each["TrainingJobStatus"],
+                "steps": 0,
+                "best": each["TrainingJobName"] == best,
+            }
+            for number, each in enumerate(sorted(trials, key=lambda each: each["CreationTime"]), start=1)
+        ]
+    }
+
+
 def _short(text: str) -> str:
     """A tried value as a person reads it: a number with four digits that count."""
     try:
@@ -200,7 +222,7 @@ def _short(text: str) -> str:
         return text.strip('"')
 
 
-def _progress(trials: Sequence[Mapping[str, Any]], *, maximize: bool) -> LossChart | None:
+def _progress(trials: Sequence[Mapping[str, Any]], language: str, *, maximize: bool) -> LossChart | None:
     """The objective of each trial in the order of their beginnings, and the best so far."""
     values = [_objective(each) for each in sorted(trials, key=lambda each: each["CreationTime"])]
     points = [ChartPoint(number, value) for number, value in enumerate(values, start=1) if value is not None]
@@ -209,4 +231,5 @@ def _progress(trials: Sequence[Mapping[str, Any]], *, maximize: bool) -> LossCha
         better = max if maximize else min
         best = point.loss if best is None else better(best, point.loss)
         so_far.append(ChartPoint(point.step, best))
-    return loss_chart([("sagemaker.best_so_far", so_far), ("sagemaker.each_trial", points)])
+    names = (said(language, "sagemaker.best_so_far"), said(language, "sagemaker.each_trial"))
+    return loss_chart(list(zip(names, (so_far, points), strict=True)))

@@ -22,7 +22,7 @@ from outcrop.sagemaker.tuning.curves import CurveReader
 from outcrop.sagemaker.tuning.plan import IDENTICAL, TrainingDefinition
 from outcrop.search import ranges
 from outcrop.search.curves import ObjectiveCurve
-from outcrop.search.early_stops import HyperbandRule, MedianRule, StopRule
+from outcrop.search.early_stops import HyperbandRule, MedianRule, RungReport, StopRule
 from outcrop.search.proposals import TriedPoint, propose
 from outcrop.search.strategy import Strategy
 from outcrop.store.resources import Resource
@@ -31,6 +31,8 @@ _LOOK_S = 0.5
 _ENOUGH_WITHOUT_OBJECTIVE = 5
 "Training jobs that end without the objective, the first ones, after which no further one is begun."
 _SEEDS_APART = 1_000_003
+_RUNGS = "rungs"
+"The member of a tuning job's document that holds what its Hyperband rules were told, by the place of the definition."
 
 
 def run(house: TrainingRooms, job: RunningJob) -> None:
@@ -55,6 +57,7 @@ class TuningRun:
         self._whole: set[str] = set()
         "Training jobs whose curves are whole."
         self._known, self._first = self._of_parents(record)
+        self._rungs: dict[str, list[list[float]]] = record.document.get(_RUNGS, {})
         self._rules = [self._rule(each, place) for place, each in enumerate(self._plan.definitions)]
         self._told: object = None
 
@@ -220,7 +223,9 @@ class TuningRun:
 
     def _rule(self, definition: TrainingDefinition, place: int) -> StopRule | None:
         if self._plan.hyperband is not None:
-            return HyperbandRule(definition.objective, self._plan.hyperband, name=f"{self._name}-{place}")
+            kept = [RungReport(int(n), int(epoch), cost) for n, epoch, cost in self._rungs.get(str(place), ())]
+            name = f"{self._name}-{place}"
+            return HyperbandRule(definition.objective, self._plan.hyperband, name=name, reports=kept)
         return MedianRule(definition.objective) if self._plan.stops_early else None
 
     def _stop_hopeless(self) -> None:
@@ -231,8 +236,22 @@ class TuningRun:
             running = {number: each for number, each in jobs.items() if each.status is TrainingStatus.IN_PROGRESS}
             curves = {number: self._curve(each) for number, each in jobs.items()}
             ended = {number: curve for number, curve in curves.items() if number not in running}
-            for number in rule.hopeless({each: curves[each] for each in running}, ended):
+            hopeless = rule.hopeless({each: curves[each] for each in running}, ended)
+            if isinstance(rule, HyperbandRule):
+                self._keep_reports(rule, place)
+            for number in hopeless:
                 self._stop(running[number])
+
+    def _keep_reports(self, rule: HyperbandRule, place: int) -> None:
+        """Write down what decided, before anything is stopped by it.
+
+        Metric points would not do for a successor: within a second they have no order, of long runs they are coarser
+        than they were told, and of a training job that began again they are others.
+        """
+        reports = [list(each) for each in rule.reports]
+        if len(reports) > len(self._rungs.get(str(place), ())):
+            self._rungs = {**self._rungs, str(place): reports}
+            self._job.note(**{_RUNGS: self._rungs})
 
     def _curve(self, job: TunedJob) -> ObjectiveCurve:
         """The values of a training job so far; of one that has ended they are read once more, and kept."""

@@ -8,7 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.openai_house import Json, OpenAiHouse, openai_house, run
+from outcrop.access.policies.key_policy import default_key_policy
+from outcrop.buckets.settings_records import ENCRYPTION
+from outcrop.house import House
+from outcrop.keys.specs import SPECS, KeyUsage
+from tests.support.openai_house import REGION, STARTER, Json, OpenAiHouse, openai_house, run
 
 LINES = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' * 3
 
@@ -17,6 +21,14 @@ async def uploaded(place: OpenAiHouse, name: str = "train.jsonl", content: bytes
     answer = await place.ask("POST", "/files", files={"file": (name, content)}, data={"purpose": "fine-tune"})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def seal_by_new_key(house: House, bucket: str) -> None:
+    """Give a bucket a new key of KMS, which the administrator's policies reach alone."""
+    policy = default_key_policy(house.account)
+    spec, usage = SPECS["SYMMETRIC_DEFAULT"], KeyUsage.ENCRYPT_DECRYPT
+    key = house.keys.create(region=REGION, spec=spec, usage=usage, description="", policy=policy, tags={})
+    house.buckets.set_setting(bucket, ENCRYPTION, {"method": "aws:kms", "key": key.arn, "bucketKey": True})
 
 
 def test_a_file_is_uploaded_found_read_and_deleted(tmp_path: Path) -> None:
@@ -200,5 +212,44 @@ def test_files_need_the_permissions_of_objects(tmp_path: Path) -> None:
             for method, path, action, more in asked:
                 error = await place.refused(method, path, 403, key=ada, **more)
                 assert f"not authorized to perform: {action}" in error["message"]
+
+    run(scenario())
+
+
+def test_files_and_kept_responses_under_a_key_are_for_those_who_may_use_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with openai_house(tmp_path, "yes") as place:
+            file = await uploaded(place)  # it is there before the bucket gets its key
+            bucket = f"outcrop-openai-{place.house.account}"
+            seal_by_new_key(place.house, bucket)
+            sealed = await uploaded(place)
+            kept = await place.post("/responses", model=STARTER, input="hi")
+            actions = ("bedrock:*", "s3:*", "iam:PassRole")
+            ada = place.user("ada", "bedrock:CallWithBearerToken", *actions)
+            parts = {"purpose": (None, b"fine-tune"), "file": ("a.jsonl", b"x")}
+            learned = {"model": STARTER, "training_file": sealed["id"]}
+            said = {"model": STARTER, "input": "hi"}
+            asked = [
+                ("POST", "/files", "GenerateDataKey", {"files": parts}),
+                ("GET", f"/files/{sealed['id']}/content", "Decrypt", {}),
+                ("POST", "/fine_tuning/jobs", "Decrypt", {"json": learned}),
+                ("POST", "/responses", "GenerateDataKey", {"json": said}),
+                ("GET", f"/responses/{kept['id']}", "Decrypt", {}),
+                ("GET", f"/responses/{kept['id']}/input_items", "Decrypt", {}),
+            ]
+            for method, path, action, more in asked:
+                error = await place.refused(method, path, 403, key=ada, **more)
+                assert f"not authorized to perform: kms:{action}" in error["message"], path
+            passing = [
+                ("GET", f"/files/{file['id']}/content", {}),  # no key seals it
+                ("GET", f"/files/{sealed['id']}", {}),  # what is known of it is not what is in it
+                ("POST", "/responses", {"json": said | {"store": False}}),
+            ]
+            for method, path, more in passing:
+                answer = await place.ask(method, path, key=ada, **more)
+                assert answer.status_code == 200, answer.text
+            assert (await place.ask("GET", f"/files/{sealed['id']}/content")).content == LINES
+            stored = {each.key for each in place.house.buckets.under(bucket, "")}
+            assert len(stored) == 3, "nothing of what was refused is there"
 
     run(scenario())
