@@ -104,4 +104,4 @@ class MachineTrouble(OutcropError):
 
 
 class Unavailable(MachineTrouble):
-    """What Outcrop works with does not answer at the moment: the same request, sent later, will do."""
+    """A part that Outcrop works with does not answer at the moment: the same request, sent later, will do."""

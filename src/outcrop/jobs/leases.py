@@ -109,7 +109,10 @@ class Leases:
         QueueRecords(store.engine)  # whose tables the look joins
         create_tables(store.engine, _schema)
         self._look = _look(kinds)
-        self._leased = _leased(kinds)
+        # As the driver takes them: each runs at every lease.
+        self._leased = _text(_leased(kinds), store.engine)
+        one = _text(self._look.where(RESOURCES.c.arn == sql.literal_column("?")), store.engine)
+        self._one = one if store.is_local else one.replace("?", "%s")
         # What was made by an Outcrop that did not note who waits.
         self._unnoted = self._look.where(_table.c.job.is_(None), JOBS.c.waiting.is_(None))
         self._unnoted_at = float("-inf")
@@ -165,7 +168,7 @@ class Leases:
 
     def _next(self, connection: Connection, worker: str, now: datetime, holding: Collection[str]) -> str | None:
         """The ARN of the job to be taken. One that nobody had begun may have ended meanwhile."""
-        leased = [_FreeJob._make(row) for row in connection.execute(self._leased)]
+        leased = [_FreeJob._make(row) for row in connection.exec_driver_sql(self._leased)]
         running = Counter(job.owner or "" for job in leased if not _is_free(job, worker, now, holding))
         held = Counter(job.kind for job in leased if job.job in holding)
         limits = {name: kind.most_at_once for name, kind in self._kinds.items()}
@@ -205,7 +208,7 @@ class Leases:
         """Give the job back, ended or not."""
         with fence.unfenced(), writing(self._engine) as connection:
             was_held = connection.execute(sql.delete(_table).where(_held(lease))).rowcount == 1
-            if was_held and connection.execute(self._look.where(RESOURCES.c.arn == lease.job)).first() is not None:
+            if was_held and self._found_one(connection, lease.job) is not None:
                 note_waiting(connection, lease.job, lease.kind.name)
             note_turn(connection, lease.owner, lease.kind.worker, now)
 
@@ -237,13 +240,17 @@ class Leases:
         with fence.fenced_process(check) if whole_process else fence.fenced(check):
             yield
 
+    def _found_one(self, connection: Connection, job_arn: str) -> _FreeJob | None:
+        """The job with this ARN, unless it has ended."""
+        row = connection.exec_driver_sql(self._one, (job_arn,)).first()
+        return None if row is None else _FreeJob._make(row)
+
     def _claim(
         self, connection: Connection, job_arn: str, worker: str, now: datetime, holding: Collection[str]
     ) -> Lease | None:
         """The lease of a job that is to be taken; None for one that has ended before it began."""
         note_waiting(connection, job_arn, None)
-        row = connection.execute(self._look.where(RESOURCES.c.arn == job_arn)).first()
-        job = None if row is None else _FreeJob._make(row)
+        job = self._found_one(connection, job_arn)
         if job is None or not _is_free(job, worker, now, holding):
             return None
         if job.worker is not None and not job.is_leased_soundly:

@@ -4,6 +4,7 @@ A job made by an older Outcrop has no row here, nobody's, of priority 0, and wit
 whether it waits.
 """
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
@@ -41,23 +42,22 @@ _turns = sql.Table(
 
 
 # From one owner to the next along the index, and of each the oldest job: jobs that are not at the head cost nothing.
-_HEADS = sql.text(
-    """
+# The kind is code and the priority a number of ours, so the text holds them: it runs at every lease.
+_HEADS = """
     WITH RECURSIVE owners(owner) AS (
-        SELECT min(owner) FROM jobs WHERE waiting = :kind AND priority = :priority
+        SELECT min(owner) FROM jobs WHERE waiting = '{kind}' AND priority = {priority:d}
         UNION ALL
         SELECT (SELECT min(j.owner) FROM jobs AS j
-                WHERE j.waiting = :kind AND j.priority = :priority AND j.owner > owners.owner)
+                WHERE j.waiting = '{kind}' AND j.priority = {priority:d} AND j.owner > owners.owner)
         FROM owners WHERE owners.owner IS NOT NULL
     )
-    SELECT (SELECT j.job FROM jobs AS j WHERE j.waiting = :kind AND j.priority = :priority AND j.owner = owners.owner
-            ORDER BY j.created, j.job LIMIT 1) AS job,
-           (SELECT j.created FROM jobs AS j WHERE j.waiting = :kind AND j.priority = :priority
+    SELECT (SELECT j.job FROM jobs AS j WHERE j.waiting = '{kind}' AND j.priority = {priority:d}
+            AND j.owner = owners.owner ORDER BY j.created, j.job LIMIT 1) AS job,
+           (SELECT j.created FROM jobs AS j WHERE j.waiting = '{kind}' AND j.priority = {priority:d}
             AND j.owner = owners.owner ORDER BY j.created, j.job LIMIT 1) AS created,
            owners.owner AS owner
     FROM owners WHERE owners.owner IS NOT NULL
-    """
-)
+"""
 
 
 class WaitingJob(NamedTuple):
@@ -106,14 +106,15 @@ def first_waiting(connection: Connection, kinds: Collection[str]) -> list[Waitin
     """The oldest job of each owner and kind among the most urgent ones that nobody has begun."""
     if not kinds:
         return []
-    tops = [sql.select(sql.func.max(JOBS.c.priority)).where(JOBS.c.waiting == kind).scalar_subquery() for kind in kinds]
-    highest = dict(zip(kinds, connection.execute(sql.select(*tops)).one(), strict=True))
+    assert all(re.fullmatch(r"[a-z-]+", kind) for kind in kinds), "a kind is code, not input"
+    tops = ", ".join(f"(SELECT max(priority) FROM jobs WHERE waiting = '{kind}')" for kind in kinds)
+    highest = dict(zip(kinds, connection.exec_driver_sql(f"SELECT {tops}").one(), strict=True))
     priority = max((each for each in highest.values() if each is not None), default=None)
     return [
         WaitingJob(job=row.job, kind=kind, owner=row.owner, priority=priority, created=row.created)
         for kind in kinds
         if priority is not None and highest[kind] == priority
-        for row in connection.execute(_HEADS, {"kind": kind, "priority": priority})
+        for row in connection.exec_driver_sql(_HEADS.format(kind=kind, priority=priority))
     ]
 
 
