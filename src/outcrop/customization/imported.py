@@ -53,6 +53,7 @@ def create(
     The same clientRequestToken gets the first ARN again. Raises Invalid, Denied.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:CreateCustomModel"
+    key = params.get(_KEY, "")
 
     def answered_before() -> str | None:
         found = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
@@ -75,7 +76,7 @@ def create(
     manifest = _manifest(data, uri) if is_checkpoint else {}
     seal = sealing.choose(
         house,
-        params.get(_KEY, ""),
+        key,
         member=_KEY,
         parent=_origin(house, manifest),
         model_arn=model_arn,
