@@ -9,6 +9,7 @@ import pytest
 from outcrop.errors import Conflict, Invalid
 from outcrop.sagemaker.pipelines import executions, pipelines
 from tests.support.pipeline_house import BY, PipelineHouse
+from tests.support.training_programs import IMAGE
 from tests.support.tuning_house import OWNER, Killed
 
 MODEL_OF_A = {"Get": "Steps.A.ModelArtifacts.S3ModelArtifacts"}
@@ -243,3 +244,36 @@ def test_parameters_are_checked_before_anything_runs(house: PipelineHouse, given
     with pytest.raises(Invalid) as refused:
         house.start(definition, given)
     assert refused.value.message == problem
+
+
+def test_a_model_step_makes_a_model_of_what_was_trained(house: PipelineHouse) -> None:
+    house.house.buckets.create("models", "us-east-1")
+    image = IMAGE.replace("pytorch-training", "pytorch-inference")
+    model = {"ExecutionRoleArn": house.role, "PrimaryContainer": {"Image": image, "ModelDataUrl": MODEL_OF_A}}
+    step = {"Name": "Model", "Type": "Model", "Arguments": model}
+    trained = house.training("A", OutputDataConfig={"S3OutputPath": "s3://models/out"})
+    arn = house.start(house.defining(trained, step))
+
+    def at_tick(_number: int) -> None:
+        name = house.created_by(arn, "A").name
+        uri = f"out/{name}/output/model.tar.gz"
+        house.house.buckets.put_bytes("models", uri, b"a model", content_type="application/x-tar")
+
+    assert house.play_execution(arn, at_tick=at_tick) == "Succeeded"
+    made = house.created_by(arn, "Model").document["request"]
+    assert made["PrimaryContainer"]["ModelDataUrl"].endswith("/output/model.tar.gz")
+    assert "Model" in house.steps(arn)["Model"]["Metadata"]
+
+
+def test_a_tuning_step_is_a_child_that_stops_with_its_execution(house: PipelineHouse) -> None:
+    arguments = {member: value for member, value in house.params("x").items() if not member.endswith("JobName")}
+    arn = house.start(house.defining({"Name": "Search", "Type": "Tuning", "Arguments": arguments}))
+    with pytest.raises(Killed):
+        house.play_execution(arn, ticks=0)
+    (child,) = house.house.jobs.children(arn)
+    assert (child.kind, child.status) == ("hyper-parameter-tuning-job", "InProgress")
+    assert str(child.name).startswith(f"{arn[-12:]}-Search-")
+    executions.stop(house.house, arn)
+    assert house.house.jobs.get(child.arn).status == "Stopped"
+    assert house.play_execution(arn) == "Stopped"
+    assert house.statuses(arn) == {"Search": "Stopped"}
