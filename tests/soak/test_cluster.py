@@ -91,7 +91,7 @@ def test_the_road_from_data_to_an_invocation_over_a_node_that_dies(house: Instal
     # Given a cluster whose only node is too small, a job waits and says for what
     small = nodes.add(num_cpus=1, memory_bytes=GIB // 16)
     eventually(lambda: small.id in nodes_of(house))
-    job = start(house, "waiting", epochs=40)
+    job = start(house, "waiting", epochs=15)
     eventually(lambda: (seen := of_cluster(house, job)) is not None and seen.waits)
     told = json.loads(outcrop("doctor", "--json", "--home", str(house.settings.home)).stdout)["cluster"]
     assert "No node has 0.3 GiB of memory and 1 CPU." in told["jobs"][0]["waits"]
@@ -110,7 +110,7 @@ def test_the_road_from_data_to_an_invocation_over_a_node_that_dies(house: Instal
 
     # then it ends as one that nobody disturbed
     killed = ended(house, job)
-    quiet = ended(house, start(house, "undisturbed", epochs=40))
+    quiet = ended(house, start(house, "undisturbed", epochs=15))
     assert (killed["status"], quiet["status"]) == ("Completed", "Completed"), killed.get("failureMessage")
     assert weights(house, killed) == weights(house, quiet)
     assert killed["validationMetrics"] == quiet["validationMetrics"]

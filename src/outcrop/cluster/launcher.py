@@ -149,8 +149,12 @@ class ClusterLauncher:
         return known is None or (known.refused is not None and now - self._checked_at[node] > _CHECK_AGAIN_S)
 
     def _see_ended(self) -> None:
+        alive = {node.id for node in self._alive}
         for worker in list(self._workers):
             state, lacks = self._cluster.report(worker.task)
+            if state is TaskState.RUNNING and worker.node not in alive:
+                # Ray gave its node up. The worker may live on where nobody reaches it: then its fence ends it.
+                state = TaskState.GONE
             if state is TaskState.RUNNING:
                 continue
             if state is TaskState.UNFIT:

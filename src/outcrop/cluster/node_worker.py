@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.cluster.node_check import FOLDER
+from outcrop.errors import MachineTrouble
 from outcrop.machine import openmp
 from outcrop.machine.environment import inherited
 
@@ -23,6 +24,8 @@ _ENVIRONMENT = "environment.json"
 _OF_RAY = ("OMP_NUM_THREADS",)
 "Set by Ray for its own programs. The bits of a result depend on the number of threads."
 _GRACE_S = 30.0
+_LOOK_S = 1.0
+"So often it is seen whether the node's own process of Ray, which has started this one, is there."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +89,9 @@ def run(start: WorkerStart) -> str | None:
             stderr=log,
             umask=0o077,
         )
+    parent = os.getppid()
     try:
-        process.wait()
+        _wait(process, parent)
     except BaseException:  # the task was cancelled: the job goes on in another worker
         _end(process)
         raise
@@ -98,6 +102,17 @@ def arguments_of(*, home: Path, host: str, port: int, name: str, job: str) -> Se
     """The arguments of a worker for one job."""
     place = ["--home", str(home), "--host", host, "--port", str(port)]
     return [*place, "--class", "heavy", "--name", name, "--job", job]
+
+
+def _wait(process: "subprocess.Popen[bytes]", parent: int) -> None:
+    """Wait for the end of a worker. Raises MachineTrouble when Ray's own process on this node is gone."""
+    while True:
+        try:
+            process.wait(_LOOK_S)
+            return
+        except subprocess.TimeoutExpired:
+            if os.getppid() != parent:
+                raise MachineTrouble("Ray's process on this node has ended.") from None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

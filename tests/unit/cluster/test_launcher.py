@@ -97,7 +97,6 @@ def test_the_lease_of_a_worker_that_is_gone_runs_out_at_once(house: JobHouse) ->
     launcher.round()
     assert machines.started == [("a", job)]
     machines.states[worker] = TaskState.GONE
-    machines.there = [node("b")]
     launcher.round()
     launcher.round()
     assert len(machines.started) == 2
@@ -148,3 +147,16 @@ def test_a_node_without_the_weights_of_a_job_gets_others_and_not_this_one(house:
     other = house.create("another")
     launcher.round()
     assert machines.started == [("a", job), ("a", other)]
+
+
+def test_a_worker_on_a_node_that_ray_gave_up_has_a_successor_though_it_may_live(house: JobHouse) -> None:
+    machines = Machines(node("a"), node("b"))
+    job = house.create("cut-off")
+    moments = [100.0]
+    demand = node_check.demand(house.settings.home, is_sqlite=True)
+    launcher = ClusterLauncher(house.context, machines, [KIND], demand, now=lambda: moments[-1])
+    launcher.round()
+    machines.there = [node("b")]
+    moments.append(200.0)
+    launcher.round()
+    assert machines.started == [("a", job), ("b", job)]
