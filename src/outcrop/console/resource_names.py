@@ -12,7 +12,7 @@ from outcrop.console.views.job_kinds import base_of
 _MOST = 2000
 
 
-class _Described(NamedTuple):
+class _NamedBy(NamedTuple):
     """The operation that describes a kind of resource, and where its answer has the name."""
 
     service: str
@@ -22,25 +22,25 @@ class _Described(NamedTuple):
 
 
 _KINDS = {
-    "custom-model": _Described(
+    "custom-model": _NamedBy(
         "bedrock", "get_custom_model", lambda arn: {"modelIdentifier": arn}, lambda told: told["modelName"]
     ),
-    "custom-model-deployment": _Described(
+    "custom-model-deployment": _NamedBy(
         "bedrock",
         "get_custom_model_deployment",
         lambda arn: {"customModelDeploymentIdentifier": arn},
         lambda told: told["modelDeploymentName"],
     ),
-    "provisioned-model": _Described(
+    "provisioned-model": _NamedBy(
         "bedrock",
         "get_provisioned_model_throughput",
         lambda arn: {"provisionedModelId": arn},
         lambda told: told["provisionedModelName"],
     ),
-    "imported-model": _Described(
+    "imported-model": _NamedBy(
         "bedrock", "get_imported_model", lambda arn: {"modelIdentifier": arn}, lambda told: told["modelName"]
     ),
-    "knowledge-base": _Described(
+    "knowledge-base": _NamedBy(
         "bedrock-agent",
         "get_knowledge_base",
         lambda arn: {"knowledgeBaseId": arn.rpartition("/")[2]},
@@ -68,7 +68,7 @@ class ResourceNames:
         return self._known[arn]
 
 
-def _asked(api: UserClient, arn: str, described: _Described) -> str:
+def _asked(api: UserClient, arn: str, described: _NamedBy) -> str:
     try:
         told = getattr(api.client(described.service), described.operation)(**described.request(arn))
     except ClientError as refusal:

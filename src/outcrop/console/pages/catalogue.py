@@ -12,6 +12,7 @@ from outcrop.console.visit import ConsoleVisit
 
 _PLACE = "/outcrop/catalogue"
 _RUNNING = ("Waiting", "InProgress")
+_NOT_FOUND = 404
 
 
 class FoundCards(NamedTuple):
@@ -37,7 +38,7 @@ def entry_of(visit: ConsoleVisit, model: str) -> Mapping[str, Any] | None:
     try:
         return _asked(visit, _PLACE, {"model": model})
     except ClientError as refusal:
-        if refusal.response["Error"]["Code"] == "ResourceNotFoundException":
+        if refusal.response["ResponseMetadata"].get("HTTPStatusCode") == _NOT_FOUND:
             return None
         raise
 
@@ -50,11 +51,12 @@ def _pulling(visit: ConsoleVisit) -> set[str]:
     return {task["about"] for task in told["tasks"] if task["kind"] == "pull" and task["status"] in _RUNNING}
 
 
-def _asked(visit: ConsoleVisit, place: str, query: Mapping[str, str | list[str]]) -> Any:
+def _asked(visit: ConsoleVisit, place: str, query: Mapping[str, str | list[str]]) -> Mapping[str, Any] | None:
     """What an own operation tells; None for who may not ask it."""
     try:
-        return visit.api.own(place, query)
+        told: Mapping[str, Any] = visit.api.own(place, query)
     except ClientError as refusal:
         if refusal.response["Error"]["Code"] not in DENIED:
             raise
         return None
+    return told
