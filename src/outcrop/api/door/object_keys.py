@@ -1,4 +1,4 @@
-"""Keys of KMS that seal objects: whoever reads or writes such an object through any entrance may have to use one."""
+"""Keys of KMS that seal objects: who reads or writes one at any entrance needs the right to them."""
 
 from outcrop.api.door.call import Call
 from outcrop.buckets.encryption import EncryptionMethod, ObjectEncryption

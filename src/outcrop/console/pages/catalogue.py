@@ -32,7 +32,7 @@ def cards_of(visit: ConsoleVisit) -> FoundCards:
 
 
 def entry_of(visit: ConsoleVisit, model: str) -> Mapping[str, Any] | None:
-    """One base model with the hyperparameters that it takes; None for one that is not there, or who may not know."""
+    """A base model with its hyperparameters; None for one that is not there, or who may not know."""
     if not model:
         return None
     try:
