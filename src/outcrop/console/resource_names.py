@@ -1,4 +1,4 @@
-"""Names of models and their like by ARN: what a page calls something of which a listing tells the ARN alone."""
+"""Names of models and their like, where a listing tells the ARN alone."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

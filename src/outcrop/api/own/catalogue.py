@@ -100,7 +100,7 @@ def _sizes(entry: BaseModel, *, serving: int, training: int) -> dict[str, Any]:
 
 
 def _training(name: str, folder: Path | None, parameters: int, most: int) -> dict[str, Any]:
-    """What a method needs at least, beside its rows; `why`: it does not go with the network at all."""
+    """The least that a method needs, beside its rows; `why`: it does not go with the network at all."""
     method, why = methods.method_of({"outcrop.method": name}, None), ""
     if folder is None:
         needed = memory.need_of_size(parameters, method=method).total
@@ -129,7 +129,7 @@ def _hyperparameters(entry: BaseModel) -> dict[str, Any]:
 
 
 def _used(entry: BaseModel) -> Mapping[str, str]:
-    """The values of a job that leaves everything open, by names of ours; nothing for a model that is not here."""
+    """The values of a job that leaves everything open, by our names; none for a model elsewhere."""
     if entry.folder is None or not entry.customizations:
         return {}
     values = hyperparameters.filled(entry.hyperparameters, {})

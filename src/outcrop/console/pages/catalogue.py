@@ -52,7 +52,7 @@ def _pulling(visit: ConsoleVisit) -> set[str]:
 
 
 def _asked(visit: ConsoleVisit, place: str, query: Mapping[str, str | list[str]]) -> Mapping[str, Any] | None:
-    """What an own operation tells; None for who may not ask it."""
+    """The answer of an own operation; None for who may not ask it."""
     try:
         told: Mapping[str, Any] = visit.api.own(place, query)
     except ClientError as refusal:

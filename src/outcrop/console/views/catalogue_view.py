@@ -1,4 +1,4 @@
-"""The catalogue as cards: what each base model is, its size and licence, and what this machine can do with it."""
+"""The catalogue as cards: each base model, its size and licence, and what this machine can do with it."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -130,7 +130,7 @@ def _serving(serve: Mapping[str, Any], most: int, language: str) -> Fitting:
 
 
 def _training(methods: Sequence[Mapping[str, Any]], most: int, language: str) -> Fitting:
-    """By the method that needs least of those that suit everything, and what more than it would be too much."""
+    """The sentence on the method that needs least of those that suit everything, and on what would be too much."""
     plain = next(each for each in methods if each["method"] == _PLAIN_METHOD)
     if not plain["fits"]:
         sentence = said(language, "models.training_too_large", need=gib(plain["bytes"]), most=gib(most))
@@ -158,7 +158,7 @@ def _note(told: Mapping[str, Any], machine: Mapping[str, Any], language: str) ->
 
 
 def method_problems(told: Mapping[str, Any], language: str) -> dict[str, str]:
-    """Of one entry: why a method of training cannot be chosen, by the method's name."""
+    """Reasons why methods of training cannot be chosen for an entry, by the names of the methods."""
     (entry,), found = told["models"], {}
     for each in entry["train"]:
         if not each["fits"]:

@@ -130,7 +130,7 @@ def job_row(job: Mapping[str, Any], now: datetime, language: str) -> JobRow:
 def job_page(
     job: Mapping[str, Any], told: JobTold, now: datetime, language: str, name_of: Callable[[str], str] = base_of
 ) -> JobPage:
-    """The page of a job from its details and what it has told; `name_of` gives a model's name by its ARN."""
+    """The page of a job, from its details and what it has told. `name_of` gives a model's name by its ARN."""
     data = [("data.training", job["trainingDataConfig"].get("s3Uri", ""))]
     validators = job.get("validationDataConfig", {}).get("validators", [])
     data += [("data.validation", each["s3Uri"]) for each in validators]

@@ -55,7 +55,7 @@ def model_cards(summaries: Sequence[Mapping[str, Any]]) -> list[ModelCard]:
 
 
 def plain_cards(summaries: Sequence[Mapping[str, Any]]) -> list[CatalogueCard]:
-    """The same as cards of the catalogue of which nothing else is known."""
+    """Cards of models of which nothing else is known."""
     return [
         CatalogueCard(
             id=card.id,
