@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Container
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +21,10 @@ _SHARED_MEMORY = Path("/dev/shm")
 def memory_folder(home: Path, name: str) -> Path:
     """The folder of this name of a home, made where it is missing. Raises Invalid, NotPrivate, OSError."""
     check()
-    return private.private_folder(private.private_folder(_of_home(home)) / name)
+    place = private.private_folder(_of_home(home))
+    folder = private.private_folder(place / name)
+    private.private_folder(place)  # where the last one of this home has just gone, the place went with it
+    return folder
 
 
 def run_folder(home: Path, runs: Path, name: str, *, in_memory: bool) -> Path:
@@ -41,13 +45,21 @@ def remove_memory_folder(home: Path, name: str, *, but: str = "") -> None:
     for folder in [place / name, *place.glob(f"{name}.*")]:
         if folder.name != but:
             shutil.rmtree(folder, ignore_errors=True)
+    _remove_empty(place)
 
 
 def clear_memory(home: Path, *, older_than: datetime, keep: Container[str]) -> None:
     """Remove what was left behind by processes that were killed, but for the folders named in `keep`."""
-    for folder in _of_home(home).glob("*"):
+    place = _of_home(home)
+    for folder in place.glob("*"):
         if folder.name not in keep and folder.stat().st_mtime < older_than.timestamp():
             shutil.rmtree(folder, ignore_errors=True)
+    _remove_empty(place)
+
+
+def _remove_empty(place: Path) -> None:
+    with suppress(OSError):  # others are in it, or it never was
+        place.rmdir()
 
 
 def check() -> None:

@@ -124,4 +124,15 @@ def test_a_folder_in_memory_is_ours_alone_and_goes(tmp_path: Path) -> None:
         assert memory_folder(tmp_path, "job") == folder, "a successor finds what was there"
     finally:
         remove_memory_folder(tmp_path, "job")
-    assert not folder.exists()
+    assert not folder.parent.exists(), "nothing is left of the home"
+
+
+def test_the_folders_of_earlier_leases_go_with_the_next_one(tmp_path: Path) -> None:
+    folders = [memory_folder(tmp_path, name) for name in ("job", "job.2", "job.3", "jobs")]
+    try:
+        remove_memory_folder(tmp_path, "job", but="job.3")
+        assert [each.exists() for each in folders] == [False, False, True, True]
+    finally:
+        remove_memory_folder(tmp_path, "job")
+        remove_memory_folder(tmp_path, "jobs")
+    assert not folders[0].parent.exists()
