@@ -13,10 +13,16 @@
 - name: RAY_AUTH_TOKEN
   valueFrom:
     secretKeyRef: {name: {{ include "outcrop.secret" . }}, key: cluster-token}
+{{- range $name, $value := .Values.environment }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "outcrop.security" -}}
 runAsUser: 1000
 runAsGroup: 1000
 fsGroup: 1000
+# Else each pod that starts would open the home to the group again.
+fsGroupChangePolicy: OnRootMismatch
 {{- end }}
