@@ -61,6 +61,12 @@ def test_the_chart_is_sound_and_what_it_names_is_there() -> None:
     assert keys <= secret["stringData"].keys()
     [image] = names(cluster, "image")
     assert image == "outcrop"
+    pods = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    for pod in (each["template"]["spec"] for each in pods):
+        # A service of the name `outcrop` would set OUTCROP_PORT; KubeRay's own probes need programs that are not there.
+        assert pod["enableServiceLinks"] is False
+        assert all("readinessProbe" in each for each in pod["containers"])
+        assert all({"name": "home", "mountPath": "/shared"} in each["volumeMounts"] for each in pod["containers"])
 
 
 @needs_helm

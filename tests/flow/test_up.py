@@ -46,6 +46,23 @@ def test_run_asks_what_runs_on_the_home_already(house: Installed) -> None:
     assert house.health()["status"] == "ok"
 
 
+def test_run_at_another_port_than_what_runs_is_refused_with_the_address(house: Installed) -> None:
+    port = str(free_port("127.0.0.1"))
+    ran = outcrop("run", "--home", str(house.settings.home), "--port", port, "--", sys.executable, "-c", "")
+    assert ran.stderr == (
+        f"outcrop: {house.settings.home}: `outcrop up` runs on this home, at {house.settings.endpoint}. "
+        "Leave --port out to ask it.\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("env",), ("quotas",), ("audit", "verify")])
+def test_a_command_that_was_not_told_where_the_records_are_says_so(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "database.url").write_text("postgresql+psycopg://outcrop:***@records/outcrop\n")
+    ran = outcrop(*command, "--home", str(tmp_path))
+    assert ran.returncode == 1
+    assert "its records are in postgresql+psycopg://outcrop:***@records/outcrop. Set OUTCROP_DATABASE_URL" in ran.stderr
+
+
 def test_a_taken_port_is_told(house: Installed, tmp_path: Path) -> None:
     port = str(house.settings.port)
     second = outcrop("up", "--home", str(tmp_path), "--port", port)

@@ -17,9 +17,9 @@ from outcrop.audit.audit import ChainCheck
 from outcrop.audit.event_form import event_of, resources_of, services_of, user_name, user_name_of
 from outcrop.audit.records import Link, Recorded, Search
 from outcrop.cli import tables
-from outcrop.cli.options import AsJson, Home
+from outcrop.cli.options import AsJson, Home, check_begun
 from outcrop.clock import SystemClock
-from outcrop.errors import Invalid, MachineTrouble
+from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.protocol import service_model
 from outcrop.settings import Settings
@@ -111,8 +111,7 @@ def verify(
 
 @contextmanager
 def _house(settings: Settings) -> Iterator[House]:
-    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
-        raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+    check_begun(settings)
     with House.open(settings, SystemClock()) as house:
         yield house
 

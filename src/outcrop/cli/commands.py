@@ -24,7 +24,7 @@ from outcrop.cli.console_link import new_link, with_console_port
 from outcrop.cli.evaluation_jobs import find_evaluation_job, print_evaluation_job
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
-from outcrop.cli.options import AsJson, ForSageMaker, Home, Host, Port, Region, as_running, running
+from outcrop.cli.options import AsJson, ForSageMaker, Home, Host, Port, Region, as_running, check_begun, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
 from outcrop.cli.tls import with_tls
@@ -138,7 +138,11 @@ def run(
     """
     check_program(command)
     settings = settings_of.read(home=home, port=port)
-    if port is None and (found := _as_answering(settings)) is not None:
+    if (found := _as_answering(settings)) is not None:
+        if port not in (None, found.port):
+            raise MachineTrouble(
+                f"{settings.home}: `outcrop up` runs on this home, at {found.endpoint}. Leave --port out to ask it."
+            )
         stop = _Stop()
         environment = _environment(found, export.installation(found), for_sagemaker=sagemaker)
         return _run(command, environment, stop, watch=_wait)
@@ -156,8 +160,7 @@ def run(
 def env(*, home: Home = None, as_json: AsJson = False, sagemaker: ForSageMaker = False) -> int:
     """Print what to export so that boto3 and the AWS CLI talk to this installation."""
     settings = settings_of.read(home=home)
-    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
-        raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+    check_begun(settings)
     settings = as_running(settings)
     if not answers(settings):
         told = f"nothing answers at {settings.endpoint} now. `outcrop up` starts it."

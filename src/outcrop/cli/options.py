@@ -52,6 +52,15 @@ def as_running(settings: Settings) -> Settings:
     return replace(found, tls_cert=settings.tls_cert or settings.keys / CERTIFICATE, tls_ca=trusted)
 
 
+def check_begun(settings: Settings) -> None:
+    """Raises MachineTrouble for a home on which nothing was ever started, or whose records are where nobody named."""
+    from outcrop.store.store import check_place
+
+    check_place(settings)
+    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
+        raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+
+
 def running(home: Path | None) -> Settings:
     """Raises MachineTrouble when nothing runs on the home."""
     settings = settings_of.read(home=home)

@@ -14,10 +14,10 @@ from outcrop import settings as settings_of
 from outcrop.access.names import Kind
 from outcrop.catalog import imported_models
 from outcrop.cli import tables
-from outcrop.cli.options import AsJson, Home
+from outcrop.cli.options import AsJson, Home, check_begun
 from outcrop.clock import SystemClock
 from outcrop.deployments.states import ON_DEMAND
-from outcrop.errors import Invalid, MachineTrouble, NotFound
+from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.invocation.quotas import EVERYONE, Quota, Scope
 from outcrop.settings import Settings
@@ -108,8 +108,7 @@ def measure_again(network: str, *, home: Home = None) -> int:
 
 @contextmanager
 def _house(settings: Settings) -> Iterator[House]:
-    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
-        raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+    check_begun(settings)
     with House.open(settings, SystemClock()) as house:
         yield house
 

@@ -203,6 +203,7 @@ class ClusterLauncher:
         arguments = arguments_of(home=settings.home, host=settings.host, port=settings.port, name=name, job=job)
         start = WorkerStart(
             home=str(settings.home),
+            runs=str(settings.runs),
             arguments=tuple(arguments),
             # A file of each node's own: a shared folder may mix up what two machines append to one.
             log=str(settings.logs / ("worker.log" if node.is_here else f"worker-{node.id[:8]}.log")),

@@ -11,19 +11,24 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from outcrop.clock import SystemClock
 from outcrop.cluster.node_check import FOLDER
 from outcrop.errors import MachineTrouble
 from outcrop.machine import openmp
 from outcrop.machine.environment import inherited
+from outcrop.machine.memory_folder import clear_memory
 
 _ENVIRONMENT = "environment.json"
 _OF_RAY = ("OMP_NUM_THREADS",)
 "Set by Ray for its own programs. The bits of a result depend on the number of threads."
 _GRACE_S = 30.0
+_CLEARED_AFTER = timedelta(minutes=1)
+"So long a folder in memory may be there before that of its run is."
 _LOOK_S = 1.0
 "So often it is seen whether the node's own process of Ray, which has started this one, is there."
 
@@ -33,6 +38,8 @@ class WorkerStart:
     """The start of a worker for one job."""
 
     home: str
+    runs: str
+    "Where the folders of running jobs are."
     arguments: tuple[str, ...]
     log: str
     "A file in the home, which the worker appends to."
@@ -76,6 +83,8 @@ def run(start: WorkerStart) -> str | None:
     """
     if start.folder is not None and not Path(start.folder).is_dir():
         return f"it does not see the base model's weights at {start.folder}"
+    # Of a worker that was killed here, and whose job went on elsewhere.
+    clear_memory(Path(start.home), Path(start.runs), older_than=SystemClock().now() - _CLEARED_AFTER)
     variables: dict[str, str] = json.loads((Path(start.home) / FOLDER / _ENVIRONMENT).read_text())
     environment = {name: value for name, value in inherited().items() if name not in _OF_RAY}
     environment |= openmp.for_training() | variables | {"OUTCROP_NODE": start.node}

@@ -77,10 +77,10 @@ def _watch(launcher: ClusterLauncher, stop: threading.Event) -> None:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """The variables of a worker on any node: those of this process, and the command that prints the root key."""
+    """The variables of a worker on any node: those of this process, and where records and root key are found."""
     given = {name: value for name, value in inherited().items() if name.startswith(_HANDED_ON)}
     command = {private.ROOT_KEY_COMMAND: settings.root_key_command} if settings.root_key_command else {}
-    return given | command
+    return given | command | settings.database_variables
 
 
 def check_root_key(settings: Settings) -> None:

@@ -7,7 +7,6 @@ that is killed leaves its folder to its successor. What lies there is memory tha
 import hashlib
 import os
 import shutil
-from collections.abc import Container
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +47,9 @@ def remove_memory_folder(home: Path, name: str, *, but: str = "") -> None:
     _remove_empty(place)
 
 
-def clear_memory(home: Path, *, older_than: datetime, keep: Container[str]) -> None:
-    """Remove what was left behind by processes that were killed, but for the folders named in `keep`."""
+def clear_memory(home: Path, runs: Path, *, older_than: datetime) -> None:
+    """Remove what processes that were killed have left in this machine's memory, but for that of jobs that run."""
+    keep = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     place = _of_home(home)
     for folder in place.glob("*"):
         if folder.name not in keep and folder.stat().st_mtime < older_than.timestamp():

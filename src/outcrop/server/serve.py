@@ -167,9 +167,7 @@ def _clear_imports(house: House) -> None:
 
     before = house.clock.now() - timedelta(days=1)
     imported.clear_leftovers(house.settings.models, older_than=before)
-    runs = house.settings.runs
-    running = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
-    clear_memory(house.settings.home, older_than=before, keep=running)
+    clear_memory(house.settings.home, house.settings.runs, older_than=before)
 
 
 async def _fail_damaged(house: House, loops: Loops) -> None:

@@ -51,7 +51,7 @@ class Store:
                 f"{settings.home}: the home cannot be written ({error.strerror}). Make it writable, or choose another "
                 "with --home or OUTCROP_HOME."
             ) from error
-        _check_place(settings)
+        check_place(settings)
         engine = open_database(settings.database)
         _note_place(settings)
         with writing(engine):  # every table in one commit: a first start waits for the disk once
@@ -86,7 +86,7 @@ class Store:
         self.engine.dispose()
 
 
-def _check_place(settings: Settings) -> None:
+def check_place(settings: Settings) -> None:
     """Raises MachineTrouble for a home whose records are in a database that nobody named now."""
     noted = settings.home / _PLACE
     if not settings.database_url and noted.exists():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.cluster import node_check
+from outcrop.cluster import node_check, serve
 from outcrop.cluster.launcher import ClusterLauncher
 from outcrop.cluster.node_check import NodeDemand
 from outcrop.cluster.node_worker import TaskReport, TaskState, WorkerStart
@@ -15,6 +15,7 @@ from outcrop.cluster.placement import JobNeed
 from outcrop.customization.kind import KIND
 from outcrop.jobs.leases import Leases
 from outcrop.machine.nodes import ClusterNode, ClusterStatus
+from outcrop.settings import Settings
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import JobHouse
 
@@ -61,6 +62,16 @@ def house(tmp_path: Path) -> Iterator[JobHouse]:
     made = JobHouse(with_tiny_models(tmp_path))
     yield made
     made.context.close()
+
+
+def test_a_worker_elsewhere_finds_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTCROP_THREADS", "2")
+    url = "postgresql+psycopg://outcrop:secret@records/outcrop"
+    found = serve.variables(Settings(home=tmp_path, database_url=url, root_key_command="print-key"))
+    assert found["OUTCROP_DATABASE_URL"] == url
+    assert found["OUTCROP_ROOT_KEY_COMMAND"] == "print-key"
+    assert found["OUTCROP_THREADS"] == "2"
+    assert "OUTCROP_DATABASE_URL" not in serve.variables(Settings(home=tmp_path))
 
 
 def launcher_of(house: JobHouse, machines: Machines) -> ClusterLauncher:
