@@ -84,7 +84,7 @@ def run(start: WorkerStart) -> str | None:
     if start.folder is not None and not Path(start.folder).is_dir():
         return f"it does not see the base model's weights at {start.folder}"
     # Of a worker that was killed here, and whose job went on elsewhere.
-    clear_memory(Path(start.home), Path(start.runs), older_than=SystemClock().now() - _CLEARED_AFTER)
+    clear_memory(Path(start.home), Path(start.runs), older_than=SystemClock().now() - _CLEARED_AFTER, leases_only=True)
     variables: dict[str, str] = json.loads((Path(start.home) / FOLDER / _ENVIRONMENT).read_text())
     environment = {name: value for name, value in inherited().items() if name not in _OF_RAY}
     environment |= openmp.for_training() | variables | {"OUTCROP_NODE": start.node}

@@ -13,7 +13,7 @@ from outcrop.catalog.base_model import Customization
 from outcrop.customization import base, from_zero, verdict
 from outcrop.customization.choices import hyperparameters, search_space
 from outcrop.customization.choices.search_space import SearchPlan
-from outcrop.customization.output import checkpoints, lineage
+from outcrop.customization.output import checkpoints, lineage, model_folder
 from outcrop.customization.output.reporter import JobReporter
 from outcrop.customization.register import register
 from outcrop.customization.rooms import Rooms
@@ -125,7 +125,14 @@ def _search(work: Work, task: TrainingTask, plan: SearchPlan, reporter: JobRepor
 
 
 def _leave_a_model(work: Work, reporter: JobReporter, result: TrainingResult, validated: Validated) -> None:
-    """Everything the job leaves behind, and then, in one transaction, the model's row and the job's end."""
+    """Everything the job leaves behind, and then, in one transaction, the model's row and the job's end.
+
+    It is begun anew where the database went away in the middle, be it at the commit.
+    """
+    model_arn = work.record.document["modelArn"]
+    if work.house.store.resources.row(model_arn) is not None:
+        return  # that commit had come through
+    model_folder.take_up(work.house.models.folder(model_arn), number=work.job.number)
     task = reporter.task
     found = verdict.of(task, result)
     if found.outcome is Outcome.WORSE:

@@ -47,11 +47,16 @@ def remove_memory_folder(home: Path, name: str, *, but: str = "") -> None:
     _remove_empty(place)
 
 
-def clear_memory(home: Path, runs: Path, *, older_than: datetime) -> None:
-    """Remove what processes that were killed have left in this machine's memory, but for that of jobs that run."""
+def clear_memory(home: Path, runs: Path, *, older_than: datetime, leases_only: bool = False) -> None:
+    """Remove what processes that were killed have left in this machine's memory, but for that of jobs that run.
+
+    `leases_only`: only folders that bear the number of a lease; others may be of commands and imports at work.
+    """
     keep = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     place = _of_home(home)
     for folder in place.glob("*"):
+        if leases_only and not folder.suffix[1:].isdecimal():
+            continue
         if folder.name not in keep and folder.stat().st_mtime < older_than.timestamp():
             shutil.rmtree(folder, ignore_errors=True)
     _remove_empty(place)

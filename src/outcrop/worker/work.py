@@ -20,6 +20,7 @@ from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.jobs.running import Numbers, RunningJob
 from outcrop.loops import Loop, contained
+from outcrop.machine.memory_folder import remove_memory_folder
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
@@ -182,4 +183,5 @@ class Worker:
             return WorkEnd.INTERRUPTED
         logs.tell(_log, "job taken by another worker", level=logging.WARNING, job=lease.job, lease=lease.number)
         lease_folders.remove(self._house.settings.runs, job.id, number=lease.number)
+        remove_memory_folder(self._house.settings.home, f"{job.id}.{lease.number}")
         return WorkEnd.TAKEN_OVER
