@@ -63,13 +63,14 @@ def each(
 ) -> list[Made]:
     """The results of `work` on the rows, in order, without the rows for which it raises.
 
-    These are logged under their `name` and handed to `broken`, whose own failure is logged too.
+    These are logged under their `name` and handed to `broken`, whose own failure is logged too. A row that only waits
+    for the database is not: the next round finds it as it was.
     """
     made = []
     for row in rows:
         with contained(log, name(row)) as outcome:
             made.append(work(row))
-        if outcome.error is not None and broken is not None:
+        if outcome.error is not None and not isinstance(outcome.error, Unavailable) and broken is not None:
             with contained(log, f"marking {name(row)}"):
                 broken(row)
     return made

@@ -114,6 +114,19 @@ def test_a_writer_waits_for_the_lock_no_longer_than_it_may(
         store.close()
 
 
+def test_the_server_notices_within_half_a_minute_that_a_machine_is_gone(in_postgresql: Settings) -> None:
+    """It would keep the lock of a leader without power for as long as its system asks nobody, which is two hours."""
+    store = Store.open(in_postgresql)
+    with reading(store.engine) as connection:
+        # `SHOW` says 0 on a Unix socket, where nothing is to be noticed.
+        asked = sql.text("SELECT name, reset_val FROM pg_settings WHERE name LIKE 'tcp_keepalives_%'")
+        found = {name: int(value) for name, value in connection.execute(asked)}
+    idle, interval, count = (found[f"tcp_keepalives_{each}"] for each in ("idle", "interval", "count"))
+    assert idle > 0
+    assert idle + interval * count <= 30
+    store.close()
+
+
 def test_who_only_reads_may_not_write(in_postgresql: Settings) -> None:
     store = Store.open(in_postgresql)
     with reading(store.engine) as connection, pytest.raises(sql.exc.DBAPIError, match="read-only transaction"):

@@ -201,6 +201,10 @@ def test_a_home_of_a_newer_version_is_told(said: Said, tmp_path: Path) -> None:
     [
         ("nonsense", "OUTCROP_DATABASE_URL: no database can be opened at it (Could not parse"),
         ("nobody://secret@host/x", "OUTCROP_DATABASE_URL: no database can be opened at it (Can't load plugin"),
+        (
+            "postgresql://somebody@127.0.0.1:9/x?password=secret",
+            "OUTCROP_DATABASE_URL: password stands in its query, where it would be shown with the address. Write it behind",
+        ),
         ("sqlite://", "OUTCROP_DATABASE_URL: SQLite needs a file that several processes can open."),
     ],
 )

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from outcrop.errors import MachineTrouble
+from outcrop.errors import MachineTrouble, Unavailable
 from outcrop.loops import MOST_FAILURES, Loop, LoopEnded, Loops, each
 
 LOG = logging.getLogger("outcrop.test")
@@ -24,6 +24,18 @@ def test_a_row_that_raises_is_logged_and_marked_and_the_others_go_on(caplog: pyt
         ("row 0 broke", True),
         ("marking row 0 broke", True),
     ]
+
+
+def test_a_row_that_waits_for_the_database_is_not_marked() -> None:
+    marked: list[str] = []
+
+    def work(row: str) -> str:
+        if row == "waits":
+            raise Unavailable("The database server does not answer.")
+        raise ValueError(row)
+
+    each(["waits", "broken"], work, log=LOG, name=str, broken=marked.append)
+    assert marked == ["broken"]
 
 
 def test_a_loop_ends_after_some_failures_in_a_row() -> None:

@@ -29,7 +29,7 @@ from outcrop.deployments.states import THROUGHPUT, UPDATING
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
 from outcrop.engines.states import EngineState
-from outcrop.errors import ModelFailed, Refusal
+from outcrop.errors import ModelFailed, Refusal, Unavailable
 from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
 from outcrop.network.weight_precision import WeightPrecision
@@ -161,10 +161,13 @@ class Reconciler:
                     self._engines.order(base)
 
     async def _settle(self, row: Resource) -> None:
-        """Attempt once to settle a deployment; what raises fails this deployment alone."""
+        """Attempt once to settle a deployment; what raises fails this deployment alone.
+
+        A database that does not answer fails none: the next round tries again.
+        """
         with contained(_log, f"settling {row.arn}") as outcome:
             await self._try(row)
-        if outcome.error is not None:
+        if outcome.error is not None and not isinstance(outcome.error, Unavailable):
             sentence = outcome.error.message if isinstance(outcome.error, Damaged) else _UNEXPECTED
             with contained(_log, f"marking {row.arn}"):
                 await to_thread.run_sync(self._deployments.spoil, row, sentence)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from outcrop import logs, private
 from outcrop.engines.orders import Order
 from outcrop.engines.states import EngineKind
-from outcrop.errors import OutcropError
+from outcrop.errors import OutcropError, Unavailable
 from outcrop.keys.sealed_content import OpenKey
 from outcrop.keys.sealed_folder import OpenedKeys
 from outcrop.machine import allocator, memory, openmp
@@ -144,6 +144,8 @@ class LocalLauncher:
             return {}
         try:
             return {private.MODEL_KEYS: OpenedKeys.of([order.folder], self._open_key).to_text()}
+        except Unavailable:
+            raise  # it passes: the engine is started in the next round
         except OutcropError as refused:
             logs.tell(_log, "key of an engine refused", level=logging.WARNING, engine=order.name, note=refused.message)
             return {}

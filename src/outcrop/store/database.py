@@ -32,6 +32,11 @@ SCHEMA_VERSION = 2
 serve sealed bytes as they lie, so it refuses 2. A home of 1 becomes one of 2: rooms add what they lack."""
 BUSY_TIMEOUT_S = 30
 
+_SECRETS = {
+    "password": "Write it behind the user (postgresql://user:password@host/name), or into a file that passfile names.",
+    "sslpassword": "Leave it out, and give a key without a passphrase that only Outcrop's user can read.",
+}
+"Parameters of PostgreSQL's library that are secrets, and where they belong."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -78,10 +83,12 @@ def moment(count: int) -> datetime:
 def open_database(url: str) -> Engine:
     """The engine for `url`, its folder and schema version made if new.
 
-    Raises MachineTrouble when the database cannot be opened, or was written by a newer Outcrop.
+    Raises MachineTrouble when the database cannot be opened, or was written by a newer Outcrop, and for a password in
+    the query of `url`.
     """
     try:
         address = sql.make_url(url)
+        _check_query(address)
         kind = address.get_backend_name()
         if kind == "sqlite":
             engine = _open_sqlite(address)
@@ -232,6 +239,16 @@ def _open_sqlite(address: sql.URL) -> Engine:
     sql.event.listen(engine, "connect", _prepare_connection)
     sql.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _check_query(address: sql.URL) -> None:
+    """Raises MachineTrouble for a secret where it would be shown, and noted in the home, with the address."""
+    for name in address.query:
+        mend = _SECRETS.get(name.lower())
+        if mend is not None:
+            raise MachineTrouble(
+                f"OUTCROP_DATABASE_URL: {name} stands in its query, where it would be shown with the address. {mend}"
+            )
 
 
 def _place(address: sql.URL) -> str:

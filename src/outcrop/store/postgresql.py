@@ -27,9 +27,20 @@ _KEPT, _MORE = 8, 40
 server has threads."""
 _WRITER_LOCK = 0x6F746372
 "`otcr` in ASCII. Advisory locks are of one database, where other programs, and homes in other schemas, have theirs."
-_OPTIONS = f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s"
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_IDLE_S, _INTERVAL_S, _COUNT = 10, 5, 3
+_KEEPALIVE = {
+    "keepalives_idle": _IDLE_S,
+    "keepalives_interval": _INTERVAL_S,
+    "keepalives_count": _COUNT,
+    "tcp_user_timeout": 30_000,
+}
 "A server whose machine is gone is noticed within half a minute."
+_OPTIONS = (
+    f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s "
+    f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} -c tcp_keepalives_count={_COUNT}"
+)
+"""The server asks as often after us: it would keep the session, and with it the locks, of a machine that lost its power
+for two hours."""
 # One statement for the lock and the time limit of who holds it: a way there and back less.
 _BEGIN_WRITING = (
     f"SELECT pg_advisory_xact_lock({_WRITER_LOCK}, hashtext(coalesce(current_schema(), ''))), "

@@ -134,6 +134,31 @@ def test_a_job_needs_permission_to_pass_its_role(access: Access, jane: Caller) -
     assert "iam:PassRole" in refusal(access, call)
 
 
+def test_a_definition_for_a_pipeline_needs_permission_to_pass_the_role_that_it_has(
+    access: Access, jane: Caller, store: Store, clock: MovableClock
+) -> None:
+    arn = f"arn:aws:sagemaker:{REGION}:{access.account}:pipeline/chain"
+    role = f"arn:aws:iam::{access.account}:role/of-others"
+    document = {"RoleArn": role, "definition": "{}"}
+    row = Resource(
+        arn=arn, kind="pipeline", region=REGION, name="chain", status="Active", created=clock.now(),
+        updated=clock.now(), document=document,
+    )  # fmt: skip
+    store.resources.add(row)
+    allow(access, policy("Allow", "sagemaker:*"))
+
+    def update(**members: Any) -> Asking:
+        params = {"PipelineName": "chain", **members}
+        return Asking(service="sagemaker", operation="UpdatePipeline", params=params, caller=jane)
+
+    for members in ({"PipelineDefinition": "{}"}, {"PipelineDefinitionS3Location": {"Bucket": "b", "ObjectKey": "k"}}):
+        assert f"iam:PassRole on resource: {role} because" in refusal(access, update(**members))
+    access.authorize(update(PipelineDescription="what runs under the role stays as it is"))
+    passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    allow(access, policy("Allow", "iam:PassRole", role, **passed), "pass")
+    access.authorize(update(PipelineDefinition="{}"))
+
+
 def test_conditions_know_the_user_the_region_the_time_and_the_tags(
     access: Access, jane: Caller, clock: MovableClock
 ) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from outcrop.deployments.model_units import MeasuredRate
 from outcrop.deployments.states import ON_DEMAND, THROUGHPUT, UPDATING
-from outcrop.errors import NotReady, QuotaExceeded, Throttled
+from outcrop.errors import NotReady, QuotaExceeded, Throttled, Unavailable
 from outcrop.machine import memory
+from outcrop.store.resources import Resource
 from tests.support.serving_house import BASE, ServingHouse, outcome
 
 
@@ -205,6 +206,22 @@ def test_deployments_that_wait_for_an_engine_keep_nobody_from_theirs(home: Path)
         assert {place.row(arn).status for arn in stuck} == {"Creating"}
     finally:
         place.close()
+
+
+def test_a_database_that_is_away_for_a_moment_fails_no_deployment(
+    place: ServingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve, asked = place.reconciler._deployments.serve, list[str]()
+
+    def away_once(row: Resource) -> None:
+        asked.append(row.arn)
+        if len(asked) == 1:
+            raise Unavailable("The database did not finish a statement in time.")
+        serve(row)
+
+    monkeypatch.setattr(place.reconciler._deployments, "serve", away_once)
+    arn = active(place, "rain")
+    assert asked == [arn, arn]
 
 
 def test_an_update_that_finds_no_room_is_given_up_and_the_old_model_serves_on(home: Path) -> None:

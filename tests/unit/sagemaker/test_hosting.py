@@ -5,16 +5,18 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, Unavailable
 from outcrop.isolation import inward
-from outcrop.sagemaker.hosting import hosted, transform_run
+from outcrop.sagemaker.hosting import change_run, hosted, transform_run
 from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.hosting.endpoints import with_capacities
 from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan, VariantPlan, key_of
+from outcrop.sagemaker.hosting.states import IN_CHANGE
 
 IMAGE = "1.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2"
 
@@ -113,6 +115,20 @@ def test_the_outermost_network_of_an_artifact_is_served(tmp_path: Path) -> None:
 )
 def test_the_records_of_an_object(asked: dict[str, Any], records: list[bytes]) -> None:
     assert transform_run.records_of(b"a\n\nbb\nc", asked) == records
+
+
+def test_a_database_that_is_away_fails_no_change_of_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = MagicMock()  # whose endpoints would note a failure
+    job = MagicMock()
+    record = house.endpoints.get.return_value
+    record.generation, record.status = 3, next(iter(IN_CHANGE))
+    job.record.document = {"endpointArn": "arn:of-an-endpoint", "generation": 3}
+    away = Unavailable("The database server does not answer.")
+    monkeypatch.setattr(change_run._Change, "run", Mock(side_effect=away))
+    with pytest.raises(Unavailable):
+        change_run.run(house, job)
+    house.endpoints.fail.assert_not_called()
+    house.endpoints.serve.assert_not_called()
 
 
 def test_no_link_is_followed_into_a_sandbox(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from outcrop.errors import Conflict, Invalid
+from outcrop.errors import Conflict, Invalid, Unavailable
 from outcrop.sagemaker.pipelines import executions, pipelines
+from outcrop.sagemaker.pipelines.run import ExecutionRun
 from tests.support.pipeline_house import BY, PipelineHouse
 from tests.support.training_programs import IMAGE
 from tests.support.tuning_house import OWNER, Killed
@@ -149,6 +150,35 @@ def test_a_stop_reaches_the_jobs_of_the_steps_also_when_its_worker_is_killed(hou
     assert {child.status for child in house.house.jobs.children(arn)} == {"Stopped"}
     executions.retry(house.house, arn, {}, by=BY)
     assert house.play_execution(arn) == "Succeeded"
+
+
+def test_a_database_that_is_away_for_a_moment_stops_no_step(
+    house: PipelineHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outcrop.jobs.full_disk._DATABASE_PAUSE_S", 0.0)
+    arn = house.start(house.defining(house.training("A"), house.training("B", after=["A"])))
+    look, looks = ExecutionRun._look, list[bool]()
+
+    def away_once(run: ExecutionRun, *, stopping: bool = False) -> None:
+        looks.append(stopping)
+        if len(looks) == 2:
+            raise Unavailable("The database did not finish a statement in time.")
+        look(run, stopping=stopping)
+
+    monkeypatch.setattr(ExecutionRun, "_look", away_once)
+    assert house.play_execution(arn) == "Succeeded"
+    assert house.statuses(arn) == {"A": "Succeeded", "B": "Succeeded"}
+    assert (True in looks, len(house.house.jobs.children(arn))) == (False, 2)
+
+
+def test_an_execution_with_a_stopped_step_has_failed(house: PipelineHouse) -> None:
+    arn = house.start(house.defining(house.training("A"), house.training("B", after=["A"])))
+    with pytest.raises(Killed):
+        house.play_execution(arn, ticks=1, lasting=9)
+    steps = house.house.jobs.get(arn).document["steps"]
+    house.house.jobs.note(arn, steps={"A": steps["A"] | {"status": "Stopped"}})
+    assert house.play_execution(arn) == "Failed"
+    assert house.house.jobs.get(arn).document["failureMessage"] == "Step failure: A: it was stopped."
 
 
 def test_no_more_steps_run_at_once_than_asked_for(house: PipelineHouse) -> None:

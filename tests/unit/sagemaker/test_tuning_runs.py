@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from outcrop.errors import Unavailable
 from outcrop.sagemaker import training_request
 from outcrop.sagemaker.training_states import TrainingStatus
+from outcrop.sagemaker.tuning.run import TuningRun
 from tests.support.tuning_house import REGION, Killed, TuningHouse
 
 CATEGORIES = {"CategoricalParameterRanges": [{"Name": "kind", "Values": list("abcdef")}]}
@@ -41,6 +43,23 @@ def test_a_search_that_is_broken_off_goes_on_as_if_it_had_not_been(house: Tuning
     told = house.play(broken, parabola)
     assert told["TrainingJobStatusCounters"]["Completed"] == 12
     assert house.tuned(broken) == house.tuned(whole)
+
+
+def test_a_database_that_is_away_for_a_moment_stops_no_training_job(
+    house: TuningHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outcrop.jobs.full_disk._DATABASE_PAUSE_S", 0.0)
+    look, looks = TuningRun._look, list[object]()
+
+    def away_once(run: TuningRun) -> None:
+        looks.append(run)
+        if len(looks) == 3:
+            raise Unavailable("The database did not finish a statement in time.")
+        look(run)
+
+    monkeypatch.setattr(TuningRun, "_look", away_once)
+    told = house.play(house.create("away", most=3, parallel=1), parabola, epochs=2)
+    assert (told["HyperParameterTuningJobStatus"], told["TrainingJobStatusCounters"]["Completed"]) == ("Completed", 3)
 
 
 def test_a_grid_goes_through_every_combination_once(house: TuningHouse) -> None:

@@ -17,6 +17,7 @@ from outcrop.access.needs import (
     s3vectors,
 )
 from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
+from outcrop.store.resources import Row
 
 PREFIX = {"sagemaker-runtime": "sagemaker"}
 """The prefix of a service's actions, where it is not its own name."""
@@ -34,6 +35,7 @@ _SAGEMAKER_KINDS = {
 """Kinds in ARNs that are not the noun in lower case with dashes."""
 _OF_PIPELINES = {"ListPipelineExecutions", "StartPipelineExecution"}
 """Operations on executions that name their pipeline. The others name the execution by its ARN."""
+_DEFINITIONS = ("PipelineDefinition", "PipelineDefinitionS3Location")
 _FREE = {"GetCallerIdentity", "GetSessionToken"}
 """AWS: no permission is needed, and an explicit deny changes nothing."""
 _TAG_MEMBERS = ("tags", "Tags", "TagsList", "jobTags")
@@ -85,6 +87,7 @@ def _sagemaker(asked: RequestedOperation) -> list[RequiredPermission]:
         *asked.pass_role("RoleArn", "sagemaker.amazonaws.com"),
         *asked.pass_role("ExecutionRoleArn", "sagemaker.amazonaws.com"),
         *(passing(role, "sagemaker.amazonaws.com") for role in _roles_of_definitions(asked)),
+        *(passing(role, "sagemaker.amazonaws.com") for role in _kept_role(asked)),
     ]
 
 
@@ -93,6 +96,17 @@ def _roles_of_definitions(asked: RequestedOperation) -> list[str]:
     given = [asked.params.get("TrainingJobDefinition"), *(asked.params.get("TrainingJobDefinitions") or ())]
     roles = [each.get("RoleArn") for each in given if isinstance(each, Mapping)]
     return list(dict.fromkeys(role for role in roles if isinstance(role, str)))
+
+
+def _kept_role(asked: RequestedOperation) -> list[str]:
+    """The role under which a pipeline runs what an update without a role gives it."""
+    given = asked.params
+    if asked.operation != "UpdatePipeline" or "RoleArn" in given or not any(given.get(each) for each in _DEFINITIONS):
+        return []
+    row = asked.find("pipeline", given["PipelineName"])
+    if not isinstance(row, Row) or not row.is_sound:
+        return []  # there is none to be changed, or it cannot be read
+    return [str(row.resource().document["RoleArn"])]
 
 
 def _sagemaker_resource(asked: RequestedOperation) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from outcrop.errors import ModelFailed, NotReady, OutcropError, Throttled
+from outcrop.errors import ModelFailed, NotReady, OutcropError, Throttled, Unavailable
 
 MOST_FAILURES = 3
 "Times that a model may break over one question before that question has an error."
@@ -20,8 +20,8 @@ async def patiently(
 ) -> _Answer | OutcropError:
     """The answer to one question, or the error that keeps it from having one.
 
-    `again` is awaited before a question is asked anew: it finds the model that was away. Raises what it raises, and any
-    defect.
+    `again` is awaited before a question is asked anew: it finds the model that was away. Raises what it raises, any
+    defect, and Unavailable: the database is away, and the job waits for it.
     """
     failures = pauses = 0
     while True:
@@ -36,6 +36,8 @@ async def patiently(
             pause = _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]
             await asyncio.sleep(passing.retry_after_s if isinstance(passing, Throttled) else pause)
             pauses += 1
+        except Unavailable:
+            raise
         except OutcropError as refused:
             return refused
         await again()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from outcrop import logs
-from outcrop.errors import MachineTrouble, Refusal
+from outcrop.errors import MachineTrouble, Refusal, Unavailable
 from outcrop.jobs.running import RunningJob, StopRequested
 from outcrop.sagemaker.hosting.endpoints import EndpointRecord
 from outcrop.sagemaker.hosting.rooms import HostingRooms
@@ -28,6 +28,8 @@ def run(house: HostingRooms, job: RunningJob) -> None:
         return
     try:
         _Change(house, job, record).run()
+    except Unavailable:
+        raise  # it passes: the job waits, and goes on
     except (Refusal, MachineTrouble) as refused:
         reason = house.settings.hidden(refused.message)[:_LONGEST_REASON]
         logs.tell(_log, "endpoint cannot serve what was asked for", endpoint=endpoint_arn, reason=reason)

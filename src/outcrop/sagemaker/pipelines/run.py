@@ -9,6 +9,7 @@ from typing import Any
 
 from outcrop.arn import parse
 from outcrop.errors import Invalid, Refusal
+from outcrop.jobs.full_disk import is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
 from outcrop.sagemaker.hosting.rooms import HostingRooms
@@ -70,7 +71,10 @@ class ExecutionRun:
                 self._job.check()
         except Interrupted:
             raise
-        except Exception:
+        except Exception as error:
+            # Whoever waits for its end runs the job again, from its row: its steps go on meanwhile.
+            if is_passing(error) and not isinstance(error, JobFailed):
+                raise
             self._job.see_children_off()
             self._look(stopping=True)
             raise
@@ -104,10 +108,13 @@ class ExecutionRun:
             self._note(name, status=status, reason=reason)
 
     def _check_failures(self) -> None:
-        """Raises JobFailed with the reason of the first step that failed."""
+        """Raises JobFailed with the reason of the first step that failed, or was stopped."""
         for name, entry in self._steps.items():
             if entry["status"] == StepStatus.FAILED:
                 raise JobFailed(f"Step failure: {name}: {entry.get('failureReason') or 'it told no reason.'}")
+        for name, entry in self._steps.items():  # by an attempt that broke off before it could note the failure
+            if entry["status"] == StepStatus.STOPPED:
+                raise JobFailed(f"Step failure: {name}: it was stopped.")
 
     def _begin_what_may(self) -> None:
         """Begin steps as long as there are some whose predecessors have succeeded; conditions may open further ones."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from outcrop.errors import Conflict, NotFound
+from outcrop.jobs.full_disk import is_passing
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
 from outcrop.sagemaker import training_request
@@ -70,7 +71,10 @@ class TuningRun:
             self._tune()
         except Interrupted:
             raise
-        except Exception:
+        except Exception as error:
+            # Whoever waits for its end runs the job again, from its records: its training jobs go on meanwhile.
+            if is_passing(error) and not isinstance(error, JobFailed):
+                raise
             self._end_children()
             raise
         self._end_children()
