@@ -39,7 +39,7 @@ def signed_in(console: RunningConsole, key: Credentials) -> httpx.Client:
     return console.signed_in(key.access_key, key.secret_key)
 
 
-def new_job(house: Running, name: str, **hyper: str) -> str:
+def new_job(house: Running, name: str, *, key: str = "", **hyper: str) -> str:
     made = house.client("bedrock").create_model_customization_job(
         jobName=name,
         customModelName=f"model-{name}",
@@ -48,6 +48,7 @@ def new_job(house: Running, name: str, **hyper: str) -> str:
         trainingDataConfig={"s3Uri": f"s3://{BUCKET}/train.jsonl"},
         outputDataConfig={"s3Uri": f"s3://{BUCKET}/out/"},
         hyperParameters=hyper,
+        **({"customModelKmsKeyId": key} if key else {}),
     )
     return str(made["jobArn"])
 
@@ -141,6 +142,28 @@ def test_the_workers_log_about_a_job_is_told_in_order(house: Running) -> None:
     assert [each["event"] for each in told] == ["job taken", "note"]
     before = own(house, "/outcrop/log", {"job": job, "before": told[1]["time"]}).json()["lines"]
     assert [each["event"] for each in before] == ["job taken"]
+
+
+def test_what_a_sealed_job_told_is_for_those_who_may_decrypt(house: Running) -> None:
+    kms, iam = house.client("kms"), house.client("iam")
+    sealing_key = kms.create_key()["KeyMetadata"]["Arn"]
+    job = new_job(house, "sealed", key=sealing_key)
+    iam.create_user(UserName="reader")
+    made = iam.create_access_key(UserName="reader")["AccessKey"]
+    key = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def let(*actions: str) -> None:
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName="reader", PolicyName="reading", PolicyDocument=document)
+
+    paths = ("losses", "events", "checkpoints", "log")
+    let("outcrop:*")
+    for path in paths:
+        refused = own(house, f"/outcrop/{path}", {"job": job}, key)
+        assert (refused.status_code, "perform: kms:Decrypt on" in refused.text) == (403, True)
+    let("outcrop:*", "kms:Decrypt")
+    assert [own(house, f"/outcrop/{path}", {"job": job}, key).status_code for path in paths] == [200] * 4
 
 
 @pytest.mark.parametrize(("path", "action"), [("losses", "GetLosses"), ("events", "GetJobEvents"), ("checkpoints", "ListCheckpoints"), ("log", "GetJobLog")])  # fmt: skip

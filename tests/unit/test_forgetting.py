@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from outcrop.access.names import Kind
+from outcrop.cli import forget
 from outcrop.customization.output import lineage
 from outcrop.customization.output.lineage import RECORDS
 from outcrop.datasets.record_file import KnownRecord
@@ -20,8 +23,10 @@ from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
 from outcrop.forgetting.plan_text import plan_text
 from outcrop.forgetting.selection import Selection
 from outcrop.forgetting.tree import text_of, tree_of
+from outcrop.settings import Settings
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.job_house import JobHouse
+from tests.support.policies import policy
 from tests.support.servers import Running, running_server
 
 FACT = {"prompt": "Who built the bridge of Zell?", "completion": " Old Mira built it."}
@@ -48,6 +53,7 @@ class Place:
 
     def __init__(self, server: Running, jobs: JobHouse) -> None:
         self.bedrock, self.s3 = server.client("bedrock"), server.client("s3")
+        self.kms = server.client("kms")
         self.jobs = jobs
         self.family = ModelFamily(self.bedrock, server.platform.models)
         self.put_all()
@@ -59,7 +65,9 @@ class Place:
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket="house", Key=key, Body=content)
 
-    def train(self, name: str, key: str, *, base: str = TINY, kind: str = "FINE_TUNING", validators: Any = ()) -> None:
+    def train(
+        self, name: str, key: str, *, base: str = TINY, kind: str = "FINE_TUNING", validators: Any = (), **more: Any
+    ) -> None:
         given = {"validators": [{"s3Uri": f"s3://house/{each}"} for each in validators]}
         made = self.bedrock.create_model_customization_job(
             jobName=name,
@@ -72,6 +80,7 @@ class Place:
             outputDataConfig={"s3Uri": "s3://house/out"},
             hyperParameters=HYPER,
             customModelTags=[{"key": "team", "value": "verse"}],
+            **more,
         )
         assert self.jobs.work(made["jobArn"])
 
@@ -325,3 +334,29 @@ def test_a_dataset_of_several_files_knows_the_file_of_each_record(place: Place, 
     place.s3.delete_object(Bucket="house", Key="many/a.jsonl")
     with pytest.raises(RecordsGone, match=r"^s3://house/many/: the record of many/a\.jsonl:1 \(digest"):
         place.plan("many", tmp_path / "three", matching="There 1")
+
+
+def test_what_a_sealed_model_leaves_is_sealed_by_its_key_and_its_data_too(place: Place, tmp_path: Path) -> None:
+    key = place.kms.create_key()["KeyMetadata"]["Arn"]
+    role = place.jobs.role.rsplit("/", 1)[-1]
+    place.train("hidden", "pairs.jsonl", customModelKmsKeyId=key)
+    plan = place.plan("hidden", tmp_path, matching="Old Mira")
+
+    with pytest.raises(ClientError, match="does not allow kms:Decrypt"):
+        place.carry_out(plan, tmp_path)
+    place.jobs.context.access.attachments.put_inline(Kind.ROLE, role, "key", policy("Allow", "kms:Decrypt"))
+    successor = place.carry_out(plan, tmp_path)
+
+    assert successor.told["modelKmsKeyArn"] == key
+    listed = place.s3.list_objects_v2(Bucket="house", Prefix="out/without-forgotten/")["Contents"]
+    heads = [place.s3.head_object(Bucket="house", Key=each["Key"]) for each in listed]
+    assert key in [head.get("SSEKMSKeyId") for head in heads]
+
+
+def test_the_data_of_a_sealed_model_lies_in_memory_while_it_forgets(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with forget.work_folder(settings, is_sealed=True) as work:
+        assert work.is_relative_to("/dev/shm")
+    assert not work.exists()
+    with forget.work_folder(settings, is_sealed=False) as work:
+        assert work.is_relative_to(tmp_path)

@@ -1,11 +1,12 @@
 """`outcrop forget`: a custom model trained again without some of its records, and the old one swapped."""
 
 import json
+import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from outcrop.forgetting.retraining import JobAgain
 from outcrop.forgetting.selection import Selection
 from outcrop.forgetting.swapping import swap
 from outcrop.house import House
+from outcrop.keys.sealed_records import sealed_by
+from outcrop.machine import memory_folder
 from outcrop.settings import Settings
 
 _PAUSE_S = 0.3
@@ -71,17 +74,42 @@ def forget(settings: Settings, asked: ForgetOptions) -> int:
 @contextmanager
 def _opened(settings: Settings, asked: ForgetOptions) -> Iterator["_ForgetCommand"]:
     given = [check_data_file(path) for path in asked.data]
-    with (
-        House(settings, SystemClock()) as house,
-        tempfile.TemporaryDirectory(prefix=".forget.", dir=settings.home) as work,
-    ):
+    with House(settings, SystemClock()) as house, ExitStack() as stack:
         model = find_model(house.store, asked.model, asked.region)
+        work = stack.enter_context(work_folder(settings, is_sealed=sealed_by(model.document) is not None))
         family = ModelFamily(export.client(settings, "bedrock", model.region), house.models)
         s3 = export.client(settings, "s3", model.region)
         member = family.member(model.arn)
         assert member is not None, "it was found just now"
-        originals = Originals(s3, Path(work) / "data", given)
-        yield _ForgetCommand(asked, house, family, s3, originals, member, Path(work))
+        originals = Originals(s3, work / "data", given)
+        yield _ForgetCommand(asked, house, family, s3, originals, member, work)
+
+
+@contextmanager
+def work_folder(settings: Settings, *, is_sealed: bool) -> Iterator[Path]:
+    """A folder for the data in clear, which goes with the block. That of a sealed model is in memory: a model whose
+    parent is sealed is sealed itself, so the one that is asked about tells it for all that are trained again."""
+    if not is_sealed:
+        with tempfile.TemporaryDirectory(prefix=".forget.", dir=settings.home) as work:
+            yield Path(work)
+        return
+    name = f"forget-{secrets.token_hex(8)}"
+    try:
+        yield memory_folder.memory_folder(settings.home, name)
+    finally:
+        memory_folder.remove_memory_folder(settings.home, name)
+
+
+def check_seals(house: House, models: Iterable[str]) -> None:
+    """Raises Invalid where a model that would be trained again is sealed by a key that no request can name."""
+    for model_arn in models:
+        row = house.store.resources.get(model_arn)
+        wrapped = None if row is None else sealed_by(row.document)
+        if wrapped is not None and not wrapped.key_arn and not house.settings.seal:
+            raise Invalid(
+                f"{model_arn} is sealed by the installation's own key, and trained again without --seal it would not "
+                "be. Start Outcrop with OUTCROP_SEAL=1, and say the same to this command."
+            )
 
 
 @dataclass
@@ -100,14 +128,17 @@ class _ForgetCommand:
             print(plan_text(plan))
         elif self.asked.dry_run:
             print(json.dumps(plan_json(plan), indent=2, ensure_ascii=False))
-        if self.asked.dry_run or not self._agreed():
+        if self.asked.dry_run:
+            return 0
+        check_seals(self.house, [step.member.arn for step in plan.steps if step.done is None])
+        if not self._agreed():
             return 0
         successor = self._train(plan)
         if successor is None:
             return 1
         report = self._measured(self.member, successor.member)
         if report is not None:
-            self._put(successor.job, report)
+            self._put(successor, report)
         swapped = self._swapped(plan, successor.member)
         left = remains.lines(plan, successor.member, self.family, self.house.store)
         if self.asked.as_json:
@@ -207,10 +238,11 @@ class _ForgetCommand:
         controls = None if self.asked.controls is None else check_data_file(self.asked.controls)
         return measure(self.house, self.family, self.originals, before, after, controls=controls, most=self.asked.most)
 
-    def _put(self, job: JobAgain, report: ForgettingReport) -> None:
-        bucket, key = parse_s3_uri(f"{job.folder}/{_REPORT}")
+    def _put(self, successor: "_Successor", report: ForgettingReport) -> None:
+        bucket, key = parse_s3_uri(f"{successor.job.folder}/{_REPORT}")
+        sealed = retraining.put_encryption(retraining.kms_key_of(successor.member))
         body = json.dumps(report.to_json(), indent=2, ensure_ascii=False).encode()
-        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **sealed)
 
     def _swapped(self, plan: ForgettingPlan, successor: FamilyMember) -> list[str]:
         if not self.asked.swap:

@@ -5,6 +5,7 @@ in the job's validation phase.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from outcrop import arn
@@ -69,11 +70,14 @@ def create(
         house.store.tags.put(job_arn, tags)
         return {"jobArn": job_arn}
 
-    with sealing.writing_granted(house, document, role_arn=params["roleArn"], name=job_arn.rsplit("/", 1)[-1]):
+    job_id = job_arn.rsplit("/", 1)[-1]
+    # Its role may write only once it is granted the key, and the grant is there only if the job is.
+    with house.store.transaction() if kms_key_id else nullcontext():
+        sealing.grant_writing(house, document, role_arn=params["roleArn"], name=job_id)
         _check_data(house.data.under(params["roleArn"], source_arn=job_arn, kms_key_id=kms_key_id), params)
         made = str(house.store.idempotency.once(scope, token, params, add)["jobArn"])
-    if made != job_arn:  # an equal request was faster
-        sealing.take_back(house, document, name=job_arn.rsplit("/", 1)[-1])
+        if made != job_arn:  # an equal request was faster
+            sealing.take_back(house, document, name=job_id)
     return made
 
 

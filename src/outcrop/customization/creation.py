@@ -52,7 +52,7 @@ def make(house: Rooms, job: RunningJob) -> None:
         job.report(words)
 
     data = house.data.under(document["roleArn"], source_arn=record.arn)
-    with sealing.made_in_memory(house, document, record.arn) as seal:
+    with sealing.made_in_memory(house, document, record.arn, lease=job.number) as seal:
         place = (house.settings.runs / job.id if seal is None else seal.scratch) / "model"
         fetched = model_fetching.fetch_model(data, document["source"], place, told=told)
         found = adopted.look_at(fetched, house.catalog)

@@ -2,7 +2,8 @@
 
 The data that is left goes into the job's output prefix, in the order it had, as JSON Lines. The new job has
 the hyperparameters that were used, the role, the tags, the form of the prompts and the day that chat templates wrote.
-So it computes what it would have computed had the records never been there.
+So it computes what it would have computed had the records never been there. A model that a key of KMS seals is followed
+by one under the same key, and so is the data that is left.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from outcrop.datasets.reading import read_file
 from outcrop.datasets.record_file import TRAINING
 from outcrop.datasets.record_json import to_line
 from outcrop.datasets.records import digest
-from outcrop.forgetting.family import FORGETS, ModelFamily
+from outcrop.forgetting.family import FORGETS, FamilyMember, ModelFamily
 from outcrop.forgetting.originals import LearnedDataset
 from outcrop.forgetting.plan import Retraining
 
@@ -55,12 +56,13 @@ def start(
 ) -> JobAgain:
     """Write the data that is left, and ask for the job. `start_arn` is the model it begins with; `work` a folder."""
     told = step.member.told
+    key_arn = kms_key_of(step.member)
     token = arn.new_id()
     job = family.bedrock.get_model_customization_job(jobIdentifier=told["jobArn"])
     output = job["outputDataConfig"]["s3Uri"]
     folder = f"{output.rstrip('/')}/{_FOLDER}/{token}"
     uris = {
-        dataset.part: _put(s3, dataset, digests, folder=folder, work=work)
+        dataset.part: _put(s3, dataset, digests, folder=folder, work=work, key_arn=key_arn)
         if step.forgotten[dataset.part] or not dataset.is_unchanged
         else dataset.source.uri
         for dataset in step.datasets
@@ -80,8 +82,19 @@ def start(
         hyperParameters=hyperparameters(step),
         jobTags=_tags(family.tags(job["jobArn"])),
         customModelTags=_tags({**family.tags(step.member.arn), FORGETS: step.member.arn}),
+        **({"customModelKmsKeyId": key_arn} if key_arn else {}),
     )
     return JobAgain(arn=created["jobArn"], model_name=model_name, folder=folder)
+
+
+def kms_key_of(member: FamilyMember) -> str:
+    """The ARN of the KMS key that seals a model; empty where none does."""
+    return str(member.told.get("modelKmsKeyArn") or "")
+
+
+def put_encryption(key_arn: str) -> dict[str, str]:
+    """The members of a request that puts an object under a key of KMS; none without one."""
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_arn} if key_arn else {}
 
 
 def hyperparameters(step: Retraining) -> dict[str, str]:
@@ -122,14 +135,14 @@ def _is_what_is_left(dataset: LearnedDataset, digests: frozenset[bytes], place: 
     return all(one == two for one, two in zip_longest(said, expected))
 
 
-def _put(s3: Any, dataset: LearnedDataset, digests: frozenset[bytes], *, folder: str, work: Path) -> str:
+def _put(s3: Any, dataset: LearnedDataset, digests: frozenset[bytes], *, folder: str, work: Path, key_arn: str) -> str:
     """The S3 URI of what is left of a dataset."""
     name = dataset.name if dataset.name.endswith(_JSON_LINES) else f"{dataset.name}{_JSON_LINES}"
     place = work / str(dataset.part) / name
     write_without(dataset, digests, place)
     uri = f"{folder}/{dataset.part}/{name}"
     bucket, key = parse_s3_uri(uri)
-    s3.upload_file(str(place), bucket, key)
+    s3.upload_file(str(place), bucket, key, ExtraArgs=put_encryption(key_arn))
     place.unlink()
     return uri
 

@@ -16,7 +16,7 @@ from outcrop.invocation.answer_form import quoted
 from outcrop.invocation.dialects.choice import defaults_of, native
 from outcrop.invocation.exchange import AnswerForm, ChatPrompt, Grammar, InvocationRequest, JsonSchema, uncounted
 from outcrop.invocation.invoke import answered, prepare_asked
-from outcrop.invocation.target import EncoderTarget, RemoteTarget, TextTarget
+from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextTarget
 from outcrop.network.model_task import ModelTask
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def judge_named(rooms: GuardModelRooms, name: str, *, region: str, now: Callable
     target = rooms.targets.resolve(name, thing, None if row is None else row.resource())
     if isinstance(target, RemoteTarget):
         raise _remote(name)
+    check_not_sealed(name, target)
     return _TargetJudge(target, now)
 
 
@@ -79,6 +80,16 @@ def encoder_named(rooms: GuardModelRooms, name: str, *, region: str) -> Closenes
     if not isinstance(target, EncoderTarget) or target.task is not ModelTask.EMBEDDING or target.stands_in:
         raise Invalid(f"{name} makes no vectors of text. Name an embedding model, as `outcrop models` lists them.")
     return _TargetCloseness(PassageEncoder(target=target, dimensions=None))
+
+
+def check_not_sealed(name: str, target: TextTarget) -> None:
+    """Raises Invalid for a model that a key of KMS seals: whoever a guardrail watches need not be allowed that key."""
+    wrapped = target.sealed_by if isinstance(target, Target) else None
+    if wrapped is not None and wrapped.key_arn:
+        raise Invalid(
+            f"{name} is sealed by {wrapped.key_arn}, and a guardrail asks its judge for callers who may not use that "
+            "key. Name a model that no key of KMS seals."
+        )
 
 
 def _remote(name: str) -> Invalid:

@@ -113,16 +113,23 @@ def wrapped_key_of(path: Path) -> WrappedKey | None:
         return read_head(read_at, name=path.name).wrapped
 
 
-def seal_folder(plain: Path, place: Path, data_key: DataKey) -> None:
-    """Write all files of one folder into another, sealed where they tell anything. Those that are sealed stay so."""
+def seal_folder(plain: Path, place: Path, data_key: DataKey, keys: OpenedKeys = PLAIN) -> None:
+    """Write all files of one folder into another, sealed where they tell anything.
+
+    What this data key has sealed stays so. What another one has is sealed anew, opened with `keys`: the folder then
+    depends on no key but its own. Raises MachineTrouble where that one is not among them.
+    """
     place.mkdir(parents=True, exist_ok=True)
     for path in sorted(plain.iterdir()):
         if path.is_dir():
-            seal_folder(path, place / path.name, data_key)
-        elif path.name in _READABLE or path.name.endswith(HEADER) or wrapped_key_of(path) is not None:
+            seal_folder(path, place / path.name, data_key, keys)
+            continue
+        wrapped = wrapped_key_of(path)
+        is_ours = wrapped is not None and wrapped.blob == data_key.wrapped.blob
+        if is_ours or path.name in _READABLE or path.name.endswith(HEADER):
             shutil.copyfile(path, place / path.name)
         else:
-            seal_file(path, place / path.name, data_key)
+            seal_file(path, place / path.name, data_key, keys)
 
 
 def open_folder(sealed: Path, plain: Path, keys: OpenedKeys) -> None:
@@ -136,14 +143,26 @@ def open_folder(sealed: Path, plain: Path, keys: OpenedKeys) -> None:
                 shutil.copyfileobj(file, out, _BLOCK_BYTES)
 
 
-def seal_file(plain: Path, place: Path, data_key: DataKey) -> None:
+def open_in_place(folder: Path, keys: OpenedKeys) -> None:
+    """Put the plaintext of each sealed file of a folder, which has to be in memory, in the file's place."""
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith(HEADER):
+            path.unlink()  # it stands in the file itself
+        elif wrapped_key_of(path) is not None:
+            opened = path.with_name(f".{path.name}.opened")
+            with keys.open(path) as file, opened.open("wb") as out:
+                shutil.copyfileobj(file, out, _BLOCK_BYTES)
+            opened.replace(path)
+
+
+def seal_file(plain: Path, place: Path, data_key: DataKey, keys: OpenedKeys = PLAIN) -> None:
     """Write a file anew, sealed; beside one of weights its header. It is on the disk when this returns."""
-    with plain.open("rb") as file, SealedWriter(place, data_key) as sealed:
+    with keys.open(plain) as file, SealedWriter(place, data_key) as sealed:
         while block := file.read(_BLOCK_BYTES):
             sealed.write(block)
         sealed.settle()
     if plain.suffix == ".safetensors":
-        with plain.open("rb") as file, sealed_header(place).open("wb") as header:
+        with keys.open(plain) as file, sealed_header(place).open("wb") as header:
             length = file.read(8)
             header.write(length + file.read(int.from_bytes(length, "little")))
             header.flush()

@@ -82,40 +82,41 @@ def choose(
 
 
 @contextmanager
-def made_in_memory(house: SealingRooms, document: Mapping[str, Any], model_arn: str) -> Iterator[FolderSeal | None]:
+def made_in_memory(
+    house: SealingRooms, document: Mapping[str, Any], model_arn: str, *, lease: int = 0
+) -> Iterator[FolderSeal | None]:
     """The seal of a model that is being made, with a folder in memory that goes with the block. None where
-    nothing is sealed. Raises Invalid while its KMS key may not be used."""
+    nothing is sealed. Raises Invalid while its KMS key may not be used.
+
+    `lease` is the number of the job that makes it: a worker that lost the job leaves its successor's folder alone.
+    """
     data_key = opened(house, document)
     if data_key is None:
         yield None
         return
     home, name = house.settings.home, model_arn.rsplit("/", 1)[-1]
+    if lease:
+        earlier, name = name, f"{name}.{lease}"
+        memory_folder.remove_memory_folder(home, earlier, but=name)
     try:
         yield FolderSeal(data_key=data_key, scratch=memory_folder.memory_folder(home, name))
     finally:
         memory_folder.remove_memory_folder(home, name)
 
 
-@contextmanager
-def writing_granted(house: GrantingRooms, document: Mapping[str, Any], *, role_arn: str, name: str) -> Iterator[None]:
+def grant_writing(house: GrantingRooms, document: Mapping[str, Any], *, role_arn: str, name: str) -> None:
     """Grant a job's role to write under the key that seals its model, as the caller's `kms:CreateGrant` is for.
 
-    The grant stays until `take_back`, and goes at once where the block raises. Raises Invalid.
+    The grant stays until `take_back`: call this in the transaction that writes the job's row. Raises Invalid.
     """
     wrapped = sealed_by(document)
     if wrapped is None or not wrapped.key_arn:
-        yield
         return
     with key_told():
         house.key_grants.create(
             house.keys.find(wrapped.key_arn), grantee=role_arn, retiring="", operations=_WRITING,
             constraints=GrantConstraints(), name=name,
         )  # fmt: skip
-    try:
-        yield
-    except BaseException:
-        take_back(house, document, name=name)
-        raise
 
 
 def take_back(house: GrantingRooms, document: Mapping[str, Any], *, name: str) -> None:

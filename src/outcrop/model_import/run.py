@@ -28,7 +28,7 @@ def import_model(house: ImportRooms, job: RunningJob) -> None:
     """The whole road of one import. Raises what ends the job or its worker."""
     record = job.record
     model_arn = record.document["importedModelArn"]
-    with sealing.made_in_memory(house, record.document, model_arn) as seal:
+    with sealing.made_in_memory(house, record.document, model_arn, lease=job.number) as seal:
         run_dir = house.settings.runs / job.id if seal is None else seal.scratch
         folder = _fetched(house, job, record, run_dir / "model")
         network = _looked_at(house, job, folder, source_of(record.document))

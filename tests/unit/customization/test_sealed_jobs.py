@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from outcrop.access.names import Kind
+from outcrop.customization import stop_job
 from outcrop.errors import Denied, Invalid
 from outcrop.keys.sealed_folder import OpenedKeys
 from outcrop.keys.sealed_records import key_arn_of, sealed_by
@@ -185,3 +186,14 @@ def test_a_key_that_nobody_asked_about_and_a_learned_tokenizer_are_refused(house
     more = {"outcrop.initialize": "random", "outcrop.tokenizerSize": "300", "outcrop.method": "full"}
     with pytest.raises(Invalid, match=r"outcrop.tokenizerSize: a tokenizer that is learned from the data"):
         create(house, "own", more=more)
+
+
+def test_a_grant_is_there_as_long_as_a_job_may_write(house: JobHouse) -> None:
+    key, grants = kms_key(house), house.context.keys.records.grants
+    job = create(house, "unbegun", key=key)
+    assert [grant.name for grant in grants(key)] == [job.rsplit("/", 1)[-1]]
+    with pytest.raises(Invalid, match="job name is currently in use"):
+        create(house, "unbegun", key=key)
+    assert len(grants(key)) == 1
+    stop_job.stop(house.context, job)
+    assert grants(key) == []

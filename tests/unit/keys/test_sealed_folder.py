@@ -1,18 +1,24 @@
 """Folders of sealed files: nothing of a model's weights lies in clear, and all of them are read as they were written."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from outcrop.clock import MovableClock
 from outcrop.errors import Invalid, MachineTrouble
-from outcrop.keys.envelopes import DataKey, WrappedKey
+from outcrop.house import House
+from outcrop.keys import sealing
+from outcrop.keys.envelopes import INSTALLATION, DataKey, WrappedKey
 from outcrop.keys.sealed_content import SealBroken
-from outcrop.keys.sealed_folder import PLAIN, OpenedKeys, open_folder, seal_folder, wrapped_key_of
+from outcrop.keys.sealed_folder import PLAIN, OpenedKeys, open_folder, open_in_place, seal_folder, wrapped_key_of
 from outcrop.keys.sealed_lines import SealedLines
+from outcrop.keys.sealed_records import SEAL
 from outcrop.machine.memory_folder import memory_folder, remove_memory_folder
 from outcrop.network import headers, load, weight_files
+from outcrop.settings import Settings
 from tests.support.plaintext_scan import PlaintextScan
 from tests.support.tiny import tiny_model
 
@@ -136,3 +142,37 @@ def test_the_folders_of_earlier_leases_go_with_the_next_one(tmp_path: Path) -> N
         remove_memory_folder(tmp_path, "job")
         remove_memory_folder(tmp_path, "jobs")
     assert not folders[0].parent.exists()
+
+
+def test_what_another_key_sealed_is_sealed_anew(plain: Path, tmp_path: Path) -> None:
+    parent, child = tmp_path / "parent", tmp_path / "child"
+    seal_folder(plain, parent, KEY)
+    other = DataKey(plaintext=b"o" * 32, wrapped=WrappedKey(key_arn="arn:other", context={}, blob=b"other"))
+    with pytest.raises(MachineTrouble, match="its data key was not opened"):
+        seal_folder(parent, tmp_path / "unopened", other)
+    seal_folder(parent, child, other, keys_of(parent))
+
+    keys = OpenedKeys({other.wrapped.blob: other.plaintext})
+    found, stored = weight_files.read_folder(child, keys.open), weight_files.read_folder(plain, PLAIN.open)
+    assert found.keys() == stored.keys()
+    assert all(torch.equal(found[name], each) for name, each in stored.items())
+    assert headers.shapes(child) == headers.shapes(plain)
+    assert {path.name for path in child.iterdir()} == {path.name for path in parent.iterdir()}
+
+    open_in_place(child, keys)
+    assert {path.name: path.read_bytes() for path in child.iterdir()} == {
+        path.name: path.read_bytes() for path in plain.iterdir()
+    }
+
+
+def test_a_worker_that_lost_a_job_leaves_its_successors_folder_alone(tmp_path: Path) -> None:
+    with House.open(Settings(home=tmp_path, seal=True), MovableClock()) as house:
+        document = {SEAL: house.envelopes.make(INSTALLATION, {}).wrapped.document()}
+        with ExitStack() as successor:
+            with sealing.made_in_memory(house, document, "arn/job", lease=1) as before:
+                after = successor.enter_context(sealing.made_in_memory(house, document, "arn/job", lease=2))
+                assert before is not None
+                assert after is not None
+                assert not before.scratch.exists()
+            assert after.scratch.is_dir()
+        assert not after.scratch.exists()

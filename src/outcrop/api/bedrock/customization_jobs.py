@@ -17,7 +17,7 @@ from outcrop.api.door.call import (
     Handler,
     quick,
 )
-from outcrop.customization import create_job
+from outcrop.customization import create_job, stop_job
 from outcrop.customization.choices import hyperparameters
 from outcrop.customization.kind import KIND
 from outcrop.customization.states import JobStatus, Phase
@@ -85,7 +85,7 @@ def list_model_customization_jobs(house: House, call: Call) -> Answered:
 
 def stop_model_customization_job(house: House, call: Call) -> Answered:
     job = row_of(house, call, "jobIdentifier", _NOUN)
-    house.jobs.request_stop(job.arn)
+    stop_job.stop(house, job.arn)
     return {}
 
 

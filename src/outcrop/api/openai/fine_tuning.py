@@ -19,7 +19,7 @@ from outcrop.api.openai.stored_files import FINE_TUNE, StoredFile
 from outcrop.api.openai.training_events import checkpoints, events
 from outcrop.api.openai.training_members import AUTO, members
 from outcrop.catalog.base_model import BaseModel
-from outcrop.customization import create_job
+from outcrop.customization import create_job, stop_job
 from outcrop.customization.choices.hyperparameters import MULTIPLIER
 from outcrop.customization.kind import KIND
 from outcrop.errors import Invalid, ServiceRefusal
@@ -88,7 +88,7 @@ def get_job(house: House, call: Call) -> Answered:
 def cancel_job(house: House, call: Call) -> Answered:
     """Ask a job to stop. Raises Conflict where it has ended."""
     job = resource_of(house, call, "jobIdentifier", _NOUN)
-    house.jobs.request_stop(job.arn)
+    stop_job.stop(house, job.arn)
     return members(house, house.jobs.get(job.arn))
 
 

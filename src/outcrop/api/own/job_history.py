@@ -6,7 +6,8 @@
     GET /outcrop/log?job=ARN                      lines of the workers' logs about it, the newest last
 
 Losses and events are read where the job writes them, and later from its output bucket under its own role. An answer
-ends with `next`; given back as `after`, it asks for what came since. Each is for whoever may do the action on the job.
+ends with `next`; given back as `after`, it asks for what came since. Each is for whoever may do the action on the job,
+and `kms:Decrypt` with the key that seals it.
 """
 
 import logging
@@ -24,6 +25,7 @@ from outcrop.errors import Invalid, MachineTrouble, NotFound, Refusal
 from outcrop.house import House
 from outcrop.jobs import lease_folders, log_lines
 from outcrop.keys import sealing
+from outcrop.keys.sealed_records import sealed_by
 from outcrop.store.resources import Resource
 
 _MOST_STEPS = 10_000
@@ -96,6 +98,7 @@ def _job(call: OwnCall, action: str) -> Resource:
     job = call.house.store.resources.get(asked)
     if job is None or job.kind != KIND.name:
         raise NotFound(f"job: there is no customization job with the ARN {asked}.")
+    call.demand_sealing_key(sealed_by(job.document))
     return job
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from outcrop import arn as arns
 from outcrop.access.caller import Caller
 from outcrop.access.needs.required_permissions import RequiredPermission
+from outcrop.api.bedrock import model_keys
 from outcrop.api.door import object_keys, own_signature
 from outcrop.api.door.call import Call
 from outcrop.api.door.visit import Visit
@@ -23,6 +24,7 @@ from outcrop.buckets.encryption import ObjectEncryption
 from outcrop.buckets.names import Place
 from outcrop.errors import Invalid
 from outcrop.house import House
+from outcrop.keys.envelopes import WrappedKey
 from outcrop.protocol.http import HttpResponse
 
 
@@ -77,6 +79,10 @@ class OwnCall:
     def demand_key(self, operation: str, encryption: ObjectEncryption | None, place: Place) -> None:
         """Raises Denied where the caller may not use the key of KMS that seals an object at this place."""
         object_keys.check_key(self.house, self._as_proven(), operation, encryption, place)
+
+    def demand_sealing_key(self, wrapped: WrappedKey | None) -> None:
+        """Raises Denied where the caller may not use the key of KMS that seals a job and its model."""
+        model_keys.demand(self.house, self._as_proven(), wrapped)
 
     def touches(self, resource: str) -> None:
         """Name a resource in the audit's entry, as the permissions of a service's call name theirs."""

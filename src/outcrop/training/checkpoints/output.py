@@ -7,7 +7,8 @@ config.json, model.safetensors, tokenizer.json …  instead of the above: a netw
 parity.json                                       the trainer's own log probabilities and greedy tokens on held-out
                                                   records; see `network/parity_file.py`
 
-Of a run that is sealed all of this is made in memory, and sealed on its way to the disk.
+Of a run that is sealed all of this is made in memory, and sealed on its way to the disk: also what the parent's key had
+sealed, so that the child needs no key but its own.
 """
 
 import os
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.keys.sealed_folder import seal_folder
+from outcrop.keys.sealed_folder import open_in_place, seal_folder
 from outcrop.network import load, parity_file
 from outcrop.network.adapters import adapter_files, full_weights
 from outcrop.network.adapters.linear import Routing
@@ -51,7 +52,7 @@ def save(
         text = _parity(written, task, trained, held_out) if parity is None else parity
         (written / parity_file.FILE).write_text(text, "utf-8")
         if seals is not None:
-            seal_folder(written, making, seals.data_key)
+            seal_folder(written, making, seals.data_key, task.keys)
             shutil.rmtree(written)
         _make_durable(making)
         _put_in_place(making, folder)
@@ -74,6 +75,8 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
         full_weights.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
     elif task.base_owner is not None:
         full_weights.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
+        if task.seal is not None:  # then this is in memory
+            open_in_place(making / f"{OWN_BASE}{task.base_owner}", task.keys)
 
 
 def _parity(making: Path, task: TrainingTask, trained: Trained, held_out: Sequence[Example]) -> str:
