@@ -22,11 +22,14 @@ A broken promise of our own code is no member of this tree: it is an `assert`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class OutcropError(Exception):
     """Anything this project refuses or reports with a sentence of its own."""
+
+    passes: ClassVar[bool | None] = None
+    "Whether it goes away by itself and is waited out; None: what is behind it decides."
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -105,3 +108,5 @@ class MachineTrouble(OutcropError):
 
 class Unavailable(MachineTrouble):
     """A part that Outcrop works with does not answer at the moment: the same request, sent later, will do."""
+
+    passes = True

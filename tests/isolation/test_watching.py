@@ -14,7 +14,7 @@ import pytest
 from outcrop.isolation import control_groups, processes, watching
 from outcrop.isolation.limits import Breach, SandboxLimits
 from outcrop.isolation.processes import SandboxProcesses
-from outcrop.isolation.watching import DiskWatch, UseWatch
+from outcrop.isolation.watching import DiskWatch, FreeSpace, UseWatch
 from tests.support.patience import eventually
 
 GB = 1024**3
@@ -185,7 +185,7 @@ class MovedDisk:
         self.watch = DiskWatch(
             SandboxProcesses(os.getpid()), [folder], SandboxLimits(disk_bytes=GB, machine_disk_bytes=0)
         )
-        monkeypatch.setattr(self.watch, "_free", lambda: {0: self.free})
+        monkeypatch.setattr(self.watch, "_free", lambda: {0: FreeSpace(self.free, 0)})
         monkeypatch.setattr(watching, "disk", self._walk)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "thread_time", lambda: self.now)

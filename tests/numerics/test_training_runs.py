@@ -337,9 +337,9 @@ def test_a_disk_slower_than_the_steps_holds_no_step_back(
     steps: list[int] = []
     real = checkpoint.write
 
-    def slow(folder: Path, state: checkpoint.Snapshot) -> Path:
+    def slow(folder: Path, state: checkpoint.Snapshot, **seal: Any) -> Path:
         assert state.step == 0 or taken.wait(PATIENCE_S)
-        return real(folder, state)
+        return real(folder, state, **seal)
 
     def tell(step: StepMetrics) -> None:
         steps.append(step.step)

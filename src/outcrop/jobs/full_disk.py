@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from outcrop import logs
-from outcrop.errors import Unavailable
+from outcrop.errors import OutcropError, Unavailable
 from outcrop.jobs.running import Interrupted, RunningJob
 
 PAUSE_S = 20.0
@@ -24,8 +24,13 @@ _log = logging.getLogger("outcrop.worker")
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the error, or one behind it, says that the disk is full or the database away."""
-    return any(_says_so(link) for link in _chain(error))
+    """Whether the error says that the disk is full or the database away; where it does not say, one behind it."""
+    for link in _chain(error):
+        if isinstance(link, OutcropError) and link.passes is not None:
+            return link.passes
+        if _says_so(link):
+            return True
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,4 +78,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _says_so(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in _CODES:
         return True
-    return isinstance(error, Unavailable) or any(words in str(error) for words in _WORDS)
+    return any(words in str(error) for words in _WORDS)

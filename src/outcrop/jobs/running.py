@@ -46,6 +46,8 @@ class LeaseLost(Interrupted):
 class JobFailed(OutcropError):
     """The job fails with this very message."""
 
+    passes = False
+
 
 class RunningJob:
     """A job that a worker holds. Its function asks `check` (or both `is_stopping` and `interrupted`) often."""

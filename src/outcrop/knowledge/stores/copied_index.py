@@ -21,6 +21,8 @@ ToldTrouble = Callable[[Exception], Exception]
 class StoreUnreachable(MachineTrouble):
     """A store that does not answer, or does not do what it is asked."""
 
+    passes = False  # it is its owner's, who is told, and nothing of ours
+
 
 class CopiedIndex:
     """A `PassageIndex` with copies of its passages in a store of the owner's."""

@@ -73,7 +73,7 @@ class ExecutionRun:
             raise
         except Exception as error:
             # Whoever waits for its end runs the job again, from its row: its steps go on meanwhile.
-            if is_passing(error) and not isinstance(error, JobFailed):
+            if is_passing(error):
                 raise
             self._job.see_children_off()
             self._look(stopping=True)

@@ -73,7 +73,7 @@ class TuningRun:
             raise
         except Exception as error:
             # Whoever waits for its end runs the job again, from its records: its training jobs go on meanwhile.
-            if is_passing(error) and not isinstance(error, JobFailed):
+            if is_passing(error):
                 raise
             self._end_children()
             raise
