@@ -87,8 +87,11 @@ def _opened(settings: Settings, asked: ForgetOptions) -> Iterator["_ForgetComman
 
 @contextmanager
 def work_folder(settings: Settings, *, is_sealed: bool) -> Iterator[Path]:
-    """A folder for the data in clear, which goes with the block. That of a sealed model is in memory: a model whose
-    parent is sealed is sealed itself, so the one that is asked about tells it for all that are trained again."""
+    """A folder for the data in clear, which goes with the block.
+
+    That of a sealed model is in memory. A model whose parent is sealed is sealed itself, so the one that is asked about
+    tells it for all that are trained again.
+    """
     if not is_sealed:
         with tempfile.TemporaryDirectory(prefix=".forget.", dir=settings.home) as work:
             yield Path(work)

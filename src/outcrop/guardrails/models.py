@@ -83,7 +83,10 @@ def encoder_named(rooms: GuardModelRooms, name: str, *, region: str) -> Closenes
 
 
 def check_not_sealed(name: str, target: TextTarget) -> None:
-    """Raises Invalid for a model that a key of KMS seals: whoever a guardrail watches need not be allowed that key."""
+    """Raises Invalid for a model that a key of KMS seals.
+
+    Whoever a guardrail watches need not be allowed that key.
+    """
     wrapped = target.sealed_by if isinstance(target, Target) else None
     if wrapped is not None and wrapped.key_arn:
         raise Invalid(
