@@ -1,14 +1,18 @@
 """Tuning jobs from their first training job to their last, with training jobs that are played."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from outcrop.errors import Unavailable
+from outcrop.metrics.series import Resolution, series
 from outcrop.sagemaker import training_request
+from outcrop.sagemaker.metric_definitions import NAMESPACE
 from outcrop.sagemaker.training_states import TrainingStatus
+from outcrop.sagemaker.tuning.curves import CurveReader
 from outcrop.sagemaker.tuning.run import TuningRun
 from tests.support.tuning_house import REGION, Killed, TuningHouse
 
@@ -167,6 +171,18 @@ def test_what_is_worse_than_the_median_is_stopped(house: TuningHouse) -> None:
     stopped = [child.tuned["kind"] for child in house.children(arn) if child.status is TrainingStatus.STOPPED]
     assert stopped == ["e"], "the median of a, b, c, d is below it"
     assert house.children(arn)[4].record.document["told"] < 6
+
+
+def test_the_curve_of_an_ended_training_job_has_the_values_of_its_last_second(house: TuningHouse) -> None:
+    arn = house.create("curve", most=1, parallel=1)
+    house.play(arn, parabola, epochs=2)
+    [child] = house.children(arn)
+    now, points = house.clock.now(), house.house.points
+    of = series(NAMESPACE, child.objective.metric, {"TrainingJobName": str(child.record.name)})
+    points.add(of, 7.0, at=now, resolution=Resolution.SECOND)
+    assert CurveReader(points).read(child, now=now).epoch == 3
+    running = replace(child, record=replace(child.record, status=TrainingStatus.IN_PROGRESS))
+    assert CurveReader(points).read(running, now=now).epoch == 2, "more may come in this second"
 
 
 def test_hyperband_gives_most_epochs_to_few(house: TuningHouse) -> None:

@@ -5,7 +5,7 @@ value in a minute or a hundred in a second. A value stands for an epoch.
 """
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from outcrop.metrics.points import MOST_DATAPOINTS, Points
 from outcrop.sagemaker.metric_definitions import NAMESPACE
@@ -23,7 +23,10 @@ class CurveReader:
         self._from: datetime | None = None
 
     def read(self, job: TunedJob, *, now: datetime) -> ObjectiveCurve:
-        """The curve up to the last whole second. A training job that began again has a new one."""
+        """The curve up to the last whole second, of a training job that has ended up to its end.
+
+        A training job that began again has a new one.
+        """
         began: str | None = job.record.document.get("trainingStartTime")
         if began is None:
             return self.curve
@@ -31,6 +34,8 @@ class CurveReader:
             self._attempt, self._from, self.curve = began, datetime.fromisoformat(began), ObjectiveCurve()
         assert self._from is not None, "it has just been set"
         until = now.replace(microsecond=0)
+        if not job.is_running:
+            until += timedelta(seconds=1)  # nothing more comes, and what came in this second is not asked for again
         if until <= self._from:
             return self.curve
         self._points.flush()  # what this process has heard, the run of the training job among others
