@@ -24,7 +24,10 @@ _log = logging.getLogger("outcrop.worker")
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the error says that the disk is full or the database away; where it does not say, one behind it."""
+    """Whether an error, or one behind it, is of a full disk or an absent database.
+
+    An error that says of itself whether it passes decides before those behind it.
+    """
     for link in _chain(error):
         if isinstance(link, OutcropError) and link.passes is not None:
             return link.passes
