@@ -28,7 +28,7 @@ Score = Callable[[Mapping[str, str]], float | None]
 
 
 class Killed(BaseException):
-    """What `kill -9` is to a worker."""
+    """The end of a worker by `kill -9`, played."""
 
 
 class PlayedJob(RunningJob):

@@ -1,4 +1,4 @@
-"""Which models a guardrail may ask about what it looks at."""
+"""The models that a guardrail may ask about what it looks at."""
 
 import asyncio
 from pathlib import Path
