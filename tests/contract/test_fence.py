@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
 
 from outcrop.clock import SystemClock
 from outcrop.customization.kind import KIND
@@ -11,6 +13,7 @@ from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.jobs.running import LeaseLost
 from outcrop.settings import Settings
+from outcrop.store import fence
 from outcrop.store.database import reading, writing
 from outcrop.store.store import Store
 
@@ -109,3 +112,18 @@ def test_a_fence_around_the_process_binds_all_of_its_threads(workers: tuple[Work
         second.jobs.note(lease.job, by="second")  # another database, as far as the fence knows
     assert len(refused) == 1
     assert first.jobs.get(lease.job).document["by"] == "second"
+
+
+def test_a_database_comes_to_keep_fences_while_a_transaction_begins(settings: Settings) -> None:
+    store = Store.open(settings)
+    begun: list[Connection] = []
+
+    def meanwhile(connection: Connection) -> None:
+        begun.append(connection)
+        fence.keep(store.engine)  # as another thread does that opens its leases
+
+    sql.event.listen(store.engine, "begin", meanwhile, insert=True)
+    with reading(store.engine) as connection:
+        connection.execute(sql.text("SELECT 1"))
+    assert begun
+    store.close()

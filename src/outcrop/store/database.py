@@ -24,7 +24,10 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 from outcrop import private
 from outcrop.errors import MachineTrouble
-from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
+from outcrop.store import (
+    dialects,  # noqa: F401 (how PostgreSQL makes tables)
+    fence,
+)
 from outcrop.store.postgresql import DatabaseAway, open_postgresql
 
 SCHEMA_VERSION = 2
@@ -100,6 +103,7 @@ def open_database(url: str) -> Engine:
                 f"OUTCROP_DATABASE_URL: records are not kept in {kind}. Give postgresql://user@host/name, or unset it "
                 "for SQLite in the home."
             )
+        fence.watch(engine)
         create_tables(engine, _schema)
         _check_version(engine)
     except sql.exc.DBAPIError as error:

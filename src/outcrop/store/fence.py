@@ -12,6 +12,7 @@ the transaction itself, and whatever it reads is locked until the commit.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from weakref import WeakSet
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
@@ -22,13 +23,19 @@ Check = Callable[[Connection], None]
 # A context variable, since who writes a row does not know for whom; threads of a light worker have a fence each.
 _of_context: ContextVar[Check | None] = ContextVar("outcrop_fence", default=None)
 _of_process: list[Check] = []
+_keeping: WeakSet[Engine] = WeakSet()
 
 
 def keep(engine: Engine) -> None:
     """Have the write transactions of this database keep to the fences of their contexts. Doing it again changes
-    nothing."""
-    if not sql.event.contains(engine, "begin", _check):
-        sql.event.listen(engine, "begin", _check)
+    nothing, and other threads may be using the engine."""
+    _keeping.add(engine)
+
+
+def watch(engine: Engine) -> None:
+    """Look at each transaction of a new engine. Only before it is shared: while a listener is added to an engine, a
+    transaction that begins in another thread fails."""
+    sql.event.listen(engine, "begin", _check)
 
 
 @contextmanager
@@ -71,7 +78,7 @@ def _nothing_needed(_connection: Connection) -> None:
 
 
 def _check(connection: Connection) -> None:
-    if not connection.get_execution_options().get("outcrop_writes", False):
+    if connection.engine not in _keeping or not connection.get_execution_options().get("outcrop_writes", False):
         return
     own = _of_context.get()
     for check in _of_process if own is None else (own,):
