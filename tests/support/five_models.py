@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,11 @@ def doctor(house: Installed) -> dict[str, Any]:
 
 
 class Watched:
-    """The most that the engines of a home held together while it was watched, by what the kernel says."""
+    """The most that the engines of a home held together while it was watched, by what the kernel says.
+
+    They are looked at one after the other: one may end, and another begin, while the watcher waits for a processor. So
+    it looks twice, and counts what each held both times: what they held at one moment, between the two looks.
+    """
 
     def __init__(self, house: Installed) -> None:
         self._root = psutil.Process(house.process.pid)
@@ -70,20 +74,21 @@ class Watched:
 
     def _watch(self) -> None:
         while not self._over.wait(0.05):
-            held = list(_engines(self._root))
+            before, after = _engines(self._root), _engines(self._root)
+            held = [min(before[process], after[process]) for process in before.keys() & after.keys()]
             self.most_engines = max(self.most_engines, len(held))
             self.most_bytes = max(self.most_bytes, sum(held))
 
 
-def _engines(root: psutil.Process) -> Iterator[int]:
+def _engines(root: psutil.Process) -> dict[psutil.Process, int]:
     """Bytes of each that are its own: pages of libraries the kernel takes back, and reads again, as it likes."""
+    found = {}
     for process in root.children(recursive=True):
-        try:
+        with suppress(psutil.NoSuchProcess):
             if MODULE in process.cmdline():
                 held = process.memory_info()
-                yield held.rss - held.shared
-        except psutil.NoSuchProcess:
-            continue
+                found[process] = held.rss - held.shared
+    return found
 
 
 def settled(house: Installed) -> dict[str, Any] | None:
