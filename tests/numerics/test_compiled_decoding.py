@@ -190,6 +190,31 @@ def test_a_prompt_has_the_same_bits_however_it_is_cut_and_in_any_company(llama: 
                 assert all(torch.equal(a, b) for a, b in zip(found, remembered, strict=True)), cuts
 
 
+def test_many_rows_have_the_bits_of_each_sequence_alone(llama: Path) -> None:
+    # Given prompts, and so many sequences that decode that whole layers have many rows, the last one too
+    decoders = [Decoder(llama, num_threads=num) for num in (1, 2, 5)]
+    for decoder in decoders:
+        decoder.adapt("four", 4)
+    generator = torch.Generator().manual_seed(1)
+    prompts = [torch.randint(3, 250, (num,), generator=generator).tolist() for num in (70, 33, 64, 80, 71)]
+    decode = [LENGTHS[number % len(LENGTHS)] for number in range(75)]
+    names = [("four", None)[number % 2] for number in range(len(decode) + len(prompts))]
+
+    def parts(decoder: Decoder) -> list[StepPart]:
+        beginnings = [
+            StepPart(tokens, slot, None) for tokens, slot in zip(prompts, decoder.pool([0] * 5).slots, strict=True)
+        ]
+        all_parts = [*decoder.rows(decode), *beginnings]
+        return [part._replace(adapter=name) for part, name in zip(all_parts, names, strict=True)]
+
+    # When one thread takes each alone, and several take all of them
+    alone = [decoders[0].step.logits([part]) for part in parts(decoders[0])]
+    expected = torch.cat([one for one in alone if one is not None])
+    # Then the logits are the same
+    for decoder in decoders:
+        assert torch.equal(decoder.step.logits(parts(decoder)), expected), decoder.step._crew.num_threads
+
+
 def read(
     decoder: Decoder, tokens: Sequence[int], cuts: Sequence[int], *, beside: int = 0
 ) -> tuple[Tensor, list[Tensor]]:

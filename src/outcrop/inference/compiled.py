@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from outcrop.inference.cache_pool import CachePool, CacheRow
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
-from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step
+from outcrop.network.fast.decoding.library import MATRICES, WORKS, LowRankUpdate, Step
 from outcrop.network.fast.decoding.packed import Crew, in_blocks
 from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, angles
 
@@ -139,6 +139,7 @@ class CompiledDecoding:
     def _told(self, rows: "_Rows", shared: Tensor, own_size: int, most_rank: int) -> tuple[Step, list[Any]]:
         """A step of these rows, and tables that it points to."""
         tables = [np.array([pair[i].data_ptr() for pair in rows.turned], dtype=np.uint64) for i in (0, 1)]
+        tables.append(np.zeros(self._plan.network.num_layers * WORKS, dtype=np.int64))
         told = Step(
             net=ctypes.addressof(self._plan.network),
             num_rows=len(rows.positions_M),
@@ -148,6 +149,7 @@ class CompiledDecoding:
             remembered=rows.remembered_M.ctypes.data,
             key_strides=rows.strides_M2.ctypes.data,
             updates=rows.updates_M.ctypes.data,
+            taken=tables[2].ctypes.data,
             shared=shared.data_ptr(),
             own=self._own.data_ptr(),
             own_size=own_size,

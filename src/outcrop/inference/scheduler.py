@@ -39,6 +39,8 @@ class StepLimits:
     "Prompt tokens of a step in which nothing decodes: enough to use the machine well."
     prompt_tokens_well: int = 256
     "Of these, so many use the machine well already: a step that has them begins no further prompt. Others wait for it."
+    prompt_tokens_for_most: int = 768
+    "But where more than half of the prompts that wait have no more than these together, a step reads that half."
     prompt_tokens_beside_decoding: int = 128
     "Prompt tokens of a step that others wait for: their next token comes this much later."
     prompt_tokens_for_many: int = 512
@@ -54,7 +56,7 @@ class StepLimits:
         fitting = max(few, min(most, _CHUNK_FLOP // (2 * num_parameters)))
         if not on_cpu:
             return cls(prompt_tokens_for_many=cls.prompt_tokens_alone, prompt_tokens_well=cls.prompt_tokens_alone)
-        return cls(prompt_tokens_for_many=fitting, prompt_tokens_well=max(cls.prompt_tokens_well, fitting))
+        return cls(prompt_tokens_for_many=fitting)
 
 
 class CacheFigures(NamedTuple):
@@ -164,7 +166,7 @@ class Scheduler:
             self._grow(live, queue)
         turns = [ScheduledTokens(live, 1) for live in queue.live if live.decodes]
         most = room = self._prompt_tokens(queue, decoding=bool(turns))
-        well = room if turns else self._limits.prompt_tokens_well
+        well = room if turns else max(self._limits.prompt_tokens_well, self._of_most(queue))
         for live in self._readers(queue):
             if self._begins(live, queue):
                 turns.append(_read(live, room))
@@ -193,6 +195,17 @@ class Scheduler:
         reading = sum(1 for live in queue.live if not live.decodes)
         num_prompts = min(reading + len(queue.waiting), reading + limits.max_live - len(queue.live))
         return max(beside, min(limits.prompt_tokens_for_many, beside * num_prompts))
+
+    def _of_most(self, queue: _Queue) -> int:
+        """The tokens of the first half of the prompts, and of one more; 0 where they are too many for one step.
+
+        Read together they take less time than one after the other, and the median first token comes sooner.
+        """
+        reading = [len(live.ids) - live.slot.length for live in queue.live if not live.decodes]
+        room = self._limits.max_live - len(queue.live)
+        tokens = reading + [len(waiting.ids) for waiting in islice(queue.waiting.values(), room)]
+        num = sum(tokens[: len(tokens) // 2 + 1])
+        return num if num <= self._limits.prompt_tokens_for_most else 0
 
     def _admit(self, queue: _Queue) -> RunningRequest | None:
         """The longest waiting request, if there is room. Nobody overtakes, or a large one would wait for ever."""

@@ -91,13 +91,34 @@ def test_prompts_that_come_together_share_a_step_in_their_order() -> None:
 
 
 def test_of_prompts_that_come_together_the_first_are_answered_first() -> None:
-    limits = StepLimits(max_live=8, prompt_tokens_alone=100, prompt_tokens_well=12, prompt_tokens_beside_decoding=10)
-    one = Scheduler(cache(rows=8), limits)
+    one = eight_at_most(most=0)
     for number in range(4):
         one.submit(request(str(number), prompt=8, max_tokens=1, first=100 * number))
     one.submit(request("long", prompt=60, max_tokens=1, first=900))
     # A step with enough begins no other prompt; one that is long enough by itself is read as a whole.
     assert [step(one) for _ in range(4)] == [{"0": 8, "1": 8}, {"2": 8, "3": 8}, {"long": 60}, {}]
+
+
+def test_more_than_half_of_short_prompts_are_read_in_one_step() -> None:
+    one = eight_at_most(most=40)
+    for number in range(8):
+        one.submit(request(str(number), prompt=8, max_tokens=1, first=100 * number))
+    assert [len(step(one)) for _ in range(3)] == [5, 2, 1]  # then of three, and one
+
+
+def test_of_longer_prompts_the_first_are_not_kept_waiting_for_half() -> None:
+    one = eight_at_most(most=39)
+    for number in range(8):
+        one.submit(request(str(number), prompt=8, max_tokens=1, first=100 * number))
+    assert [len(step(one)) for _ in range(3)] == [2, 4, 2]  # of the last six, more than half are short enough
+
+
+def eight_at_most(*, most: int) -> Scheduler:
+    limits = StepLimits(
+        max_live=8, prompt_tokens_alone=100, prompt_tokens_well=12, prompt_tokens_for_most=most,
+        prompt_tokens_beside_decoding=10,
+    )  # fmt: skip
+    return Scheduler(cache(rows=8), limits)
 
 
 def test_chunks_of_prompts_grow_where_several_wait_for_their_first_token() -> None:

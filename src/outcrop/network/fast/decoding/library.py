@@ -19,6 +19,8 @@ SOURCE = compiling.Source(
 )
 MATRICES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 "In the order of the C source, by the names that families of Llama's kind have for them."
+WORKS = len(MATRICES) + 1
+"What a layer's threads share out, as step.c counts it: the products, and attention."
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
 
 
@@ -65,7 +67,7 @@ class Step(ctypes.Structure):
     _fields_ = (
         ("net", _POINTER), ("num_rows", _LONG), ("embedded", _POINTER), ("positions", _POINTER),
         ("cos", _POINTER), ("sin", _POINTER), ("remembered", _POINTER), ("key_strides", _POINTER),
-        ("updates", _POINTER), ("few", _POINTER), ("scored", _POINTER), ("last", _POINTER),
+        ("updates", _POINTER), ("few", _POINTER), ("scored", _POINTER), ("last", _POINTER), ("taken", _POINTER),
         ("shared", _POINTER), ("own", _POINTER), ("own_size", _LONG), ("most_rank", _LONG),
     )  # fmt: skip
 

@@ -168,20 +168,47 @@ static void tile_of_block(int rows, const float *x, long apart, const matrix *w,
     }
 }
 
-/* y = x W + bias for the blocks of outputs from `first` to `end`; rows of x and of y lie so far apart.
+/* Weights from a block on, as bytes. */
+typedef struct {
+    const char *at, *end;
+} stretch;
+
+static long bytes_of_block(const matrix *w) { return w->plain ? 4 * w->inputs * NB : (w->inputs + 3) / 4 * 4 * NB; }
+static long near_together(const matrix *w) { /* blocks */
+    const long bytes = bytes_of_block(w);
+    return bytes < NEAR ? NEAR / bytes : 1;
+}
+static stretch blocks_from(const matrix *w, long first, long end) {
+    const long bytes = bytes_of_block(w);
+    const char *at = w->plain ? (const char *)w->plain : (const char *)w->tiny;
+    return (stretch){at + first * bytes, at + end * bytes};
+}
+
+/* Ask for one of so many parts of what comes next: it travels from memory while others are computed with. */
+static void ask_part(stretch *next, long parts) {
+    const long lines = (next->end - next->at + 64 * parts - 1) / (64 * parts);
+    for (long i = 0; i < lines; i++, next->at += 64) __builtin_prefetch(next->at, 0, 2);
+}
+
+/* y = x W + bias for the blocks of outputs from `first` to `end`; rows of x and of y lie so far apart. `then`: weights
+ * that are wanted after them.
  *
  * A tile of many rows stays near while it is multiplied with as many blocks as stay near for the next tile. */
 static void blocks_of_rows(long num_rows, const float *x, long apart, const matrix *w, long first, long end, float *y,
-                           long stride) {
-    const long bytes = w->inputs * NB * (w->plain ? 4 : 1), height = num_rows > MANY ? TALL : ROWS;
-    const long together = num_rows > MANY && bytes < NEAR ? NEAR / bytes : 1;
+                           long stride, stretch then) {
+    const int many = num_rows > MANY;
+    const long height = many ? TALL : ROWS, together = many ? near_together(w) : 1;
     for (long start = first; start < end; start += together) {
         const long stop = start + together < end ? start + together : end;
+        const long after = stop + together < end ? stop + together : end;
+        stretch next = stop < end ? blocks_from(w, stop, after) : then;
         long tiles = (num_rows + height - 1) / height;
         for (long row = 0, rows; row < num_rows; row += rows, tiles--) {
             rows = (num_rows - row + tiles - 1) / tiles; /* of like height: the last tile is not a single row */
-            for (long block = start; block < stop; block++)
+            for (long block = start; block < stop; block++) {
+                if (many && next.at < next.end) ask_part(&next, (tiles - 1) * (stop - start) + stop - block);
                 tile_of_block((int)rows, x + row * apart, apart, w, block, y + row * stride, stride);
+            }
         }
     }
 }

@@ -1,14 +1,16 @@
 /* A step of a whole network: new tokens of several sequences, one or a part of a prompt each, with their own adapters.
  *
  * For networks of the family that Llama began: norm, attention, norm, gated block. Each thread has its own copy of the
- * rows between the layers, and computes for all of them the outputs that are its share; so threads meet six times a
- * layer, ten times with adapters, and everything small is done by each. A row's sums are made in an order that depends
+ * rows between the layers, and computes for all of them the outputs that are its share, or of many rows the parts that
+ * it takes; so threads meet six times a layer, ten times with adapters, and everything small is done by each. A row's sums are made in an order that depends
  * on its position alone. */
 #include "products.h"
 #include "threads.h"
 
-enum { Q, K, V, O, GATE, UP, DOWN, NUM_MATRICES };
+enum { Q, K, V, O, GATE, UP, DOWN, NUM_MATRICES, ATTENTION = NUM_MATRICES, NUM_WORKS };
 #define AT_ONCE 3  /* matrices whose adapters' ranks are kept at a time */
+#define CHUNK (12 * TALL) /* rows of a part of a product of many: as many as make it worth its weights' way */
+#define EACH 8 /* parts of a product for each thread, if it has so many: the last is not waited for long */
 #define TOGETHER 8 /* rows of one sequence that attend together, so that its keys are read once for them */
 
 typedef struct {
@@ -43,6 +45,7 @@ typedef struct step {
     const struct step *few;        /* rows whose last states are asked for; null: all of them */
     const long *scored;            /* which rows those are */
     float *last;                   /* [rows, or few][width] */
+    counter *taken;                /* [layers][NUM_WORKS]: how many parts of each have been taken; zeros */
     float *shared;                 /* [rows][qkv + attention + two of mlp + width + AT_ONCE most_rank] */
     float *own;                    /* of each thread */
     long own_size, most_rank;      /* floats */
@@ -124,19 +127,81 @@ static void into_ranks(const step *s, long l, const int *which, int num, int pla
     meet(all);
 }
 
-/* The outputs that are this thread's of y = x W + bias + what each row's adapter adds, whose ranks are kept in `place`.
- * x lies [rows][inputs]. */
+/* A part of a product: some rows, and some blocks of outputs. */
+typedef struct {
+    long row, end_row, first, end;
+} part;
+
+/* How a product of many rows is cut into parts, which threads take as they come: one that the system puts aside, or
+ * that runs slower, has fewer. Parts of the same blocks follow each other. */
+typedef struct {
+    long rows, height, chunks, blocks, together, num;
+} cut;
+
+static cut cut_of(const matrix *w, long rows, int of) {
+    cut c = {.rows = rows, .chunks = (rows + CHUNK - 1) / CHUNK, .blocks = blocks_of(w)};
+    const long fair = (c.blocks * c.chunks + EACH * of - 1) / (EACH * of), near = near_together(w);
+    c.height = (rows + c.chunks - 1) / c.chunks;
+    c.together = near < fair ? near : fair;
+    const long groups = (c.blocks + c.together - 1) / c.together;
+    c.together = (c.blocks + groups - 1) / groups; /* of like width: the last part is not a single block */
+    c.num = c.chunks * groups;
+    return c;
+}
+static part part_of_cut(const cut *c, long number) {
+    const long row = number % c->chunks * c->height, first = number / c->chunks * c->together;
+    const long end_row = row + c->height, end = first + c->together;
+    return (part){row, end_row < c->rows ? end_row : c->rows, first, end < c->blocks ? end : c->blocks};
+}
+
+/* Products whose parts are taken have many rows and several threads. */
+static int is_taken(const step *s, const threads *all) { return s->num_rows > MANY && all->num > 1; }
+
+/* The first of the weights that follow those of a product. */
+static stretch weights_after(const step *s, long l, int which, int number, const threads *all) {
+    static const int follows[] = {[K] = V, [V] = Q, [Q] = O, [O] = GATE, [GATE] = UP, [UP] = DOWN, [DOWN] = K};
+    if (which == DOWN && ++l == s->net->num_layers) return (stretch){0};
+    const matrix *w = &s->net->layers[l].of[follows[which]];
+    long end, first = share(blocks_of(w), number, all->num, &end);
+    if (is_taken(s, all)) first = 0, end = cut_of(w, s->num_rows, all->num).together;
+    const long near = first + near_together(w);
+    return blocks_from(w, first, near < end ? near : end);
+}
+
+/* What is probably wanted after this part of a product, and is not near yet. */
+static stretch weights_after_part(const step *s, long l, int which, const cut *c, long taken, int number, const threads *all) {
+    const matrix *w = &s->net->layers[l].of[which];
+    if (taken + all->num >= c->num) return weights_after(s, l, which == GATE ? UP : which, number, all);
+    const part next = part_of_cut(c, taken + all->num);
+    return next.first == part_of_cut(c, taken).first ? (stretch){0} : blocks_from(w, next.first, next.end);
+}
+
+/* Of y = x W + bias + what each row's adapter adds, whose ranks are kept in `place`. x lies [rows][inputs]. */
+static void product_part(const step *s, long l, int which, int place, const float *x, float *y, long stride, part p,
+                         stretch then) {
+    const matrix *w = &s->net->layers[l].of[which];
+    blocks_of_rows(p.end_row - p.row, x + p.row * w->inputs, w->inputs, w, p.first, p.end, y + p.row * stride, stride, then);
+    for (long row = p.row; row < p.end_row; row++) {
+        const update *u = update_of(s, l, row, which);
+        for (long block = p.first; u && block < p.end; block++)
+            out_of_rank(u, w->outputs, ranks_of(s, row, place), block, y + row * stride);
+    }
+}
+
+/* This thread's share of a whole product. */
 static void product(const step *s, long l, int which, int place, const float *x, float *y, long stride, int number,
                     threads *all) {
     const matrix *w = &s->net->layers[l].of[which];
-    long end;
-    const long first = share(blocks_of(w), number, all->num, &end);
-    blocks_of_rows(s->num_rows, x, w->inputs, w, first, end, y, stride);
-    for (long row = 0; row < s->num_rows; row++) {
-        const update *u = update_of(s, l, row, which);
-        for (long block = first; u && block < end; block++)
-            out_of_rank(u, w->outputs, ranks_of(s, row, place), block, y + row * stride);
+    if (!is_taken(s, all)) {
+        part p = {.end_row = s->num_rows};
+        p.first = share(blocks_of(w), number, all->num, &p.end);
+        product_part(s, l, which, place, x, y, stride, p, weights_after(s, l, which, number, all));
+        return;
     }
+    const cut c = cut_of(w, s->num_rows, all->num);
+    for (long n; (n = take(&s->taken[l * NUM_WORKS + which])) < c.num;)
+        product_part(s, l, which, place, x, y, stride, part_of_cut(&c, n),
+                     weights_after_part(s, l, which, &c, n, number, all));
 }
 
 static void rotate(float *x, long rotary, const float *cos, const float *sin) {
@@ -297,12 +362,38 @@ static void attend(const step *s, long l, long row, long rows, long first, long 
     }
 }
 
-/* All rows attend, each with the key heads that are this thread's. */
-static void attend_all(const step *s, long l, desk *d, int number, int of) {
+/* Rows of one sequence that attend together, from one on. */
+static long rows_together(const step *s, long row) {
+    long rows = 1;
+    while (rows < TOGETHER && row + rows < s->num_rows && s->remembered[row + rows] == s->remembered[row]) rows++;
+    return rows;
+}
+
+/* Some of many rows attend: a part is one row with all key heads, or several of a sequence with one of them. */
+static void attend_parts(const step *s, long l, desk *d) {
     const long kv_heads = s->net->kv_heads;
+    counter *taken = &s->taken[l * NUM_WORKS + ATTENTION];
+    for (long row = 0, rows, part = 0, mine = take(taken); row < s->num_rows; row += rows) {
+        rows = rows_together(s, row);
+        const long width = rows == 1 ? kv_heads : 1;
+        for (long kv = 0; kv < kv_heads; kv += width, part++)
+            if (part == mine) {
+                attend(s, l, row, rows, kv, 1, kv + width, d);
+                mine = take(taken);
+            }
+    }
+}
+
+/* All rows attend, each with the key heads that are this thread's. */
+static void attend_all(const step *s, long l, desk *d, int number, const threads *all) {
+    const long kv_heads = s->net->kv_heads;
+    const int of = all->num;
+    if (is_taken(s, all)) {
+        attend_parts(s, l, d);
+        return;
+    }
     for (long row = 0, rows, unit = 0; row < s->num_rows; row += rows, unit++) {
-        for (rows = 1; rows < TOGETHER && row + rows < s->num_rows; rows++)
-            if (s->remembered[row + rows] != s->remembered[row]) break;
+        rows = rows_together(s, row);
         const long first = ((number - unit * kv_heads) % of + of) % of;
         if (rows == 1 && s->num_rows >= 2 * of) {
             if (unit % of == number) attend(s, l, row, 1, 0, 1, kv_heads, d);
@@ -341,16 +432,37 @@ static void normed(const step *s, const float *norm, desk *d) {
     for (long row = 0; row < s->num_rows; row++) norm_row(s->net, width, d->x + row * width, norm, d->normed + row * width);
 }
 
-/* up = act(gate) up, for the outputs that are this thread's; row after row, as they lie. */
-static void gated(const step *s, const matrix *w, const float *gate, float *up, int number, int of) {
-    const network *n = s->net;
-    long end;
-    const long first = share(blocks_of(w), number, of, &end) * NB, last = end * NB < n->mlp_width ? end * NB : n->mlp_width;
-    for (long row = 0; row < s->num_rows; row++)
+/* up = act(gate) up, row after row, as they lie. */
+static void gated(const network *n, const float *gate, float *up, part p) {
+    const long first = p.first * NB, last = p.end * NB < n->mlp_width ? p.end * NB : n->mlp_width;
+    for (long row = p.row; row < p.end_row; row++)
         for (long i = first; i < last; i += WIDTH) {
             const long at = row * n->mlp_width + i, left = last - i;
             put(up + at, left, activated(n->act, get(gate + at, left)) * get(up + at, left));
         }
+}
+
+/* A part of up = act(x GATE) (x UP). */
+static void gated_part(const step *s, long l, const float *x, const table *t, part p, stretch then) {
+    const long width = s->net->mlp_width, near = p.first + near_together(&s->net->layers[l].of[UP]);
+    const stretch up = blocks_from(&s->net->layers[l].of[UP], p.first, near < p.end ? near : p.end);
+    product_part(s, l, GATE, 0, x, t->gate, width, p, up);
+    product_part(s, l, UP, 1, x, t->up, width, p, then);
+    gated(s->net, t->gate, t->up, p);
+}
+
+/* This thread's share of the whole; whoever has multiplied a part gates it. */
+static void gated_product(const step *s, long l, const float *x, const table *t, int number, threads *all) {
+    const matrix *w = &s->net->layers[l].of[UP];
+    if (!is_taken(s, all)) {
+        part p = {.end_row = s->num_rows};
+        p.first = share(blocks_of(w), number, all->num, &p.end);
+        gated_part(s, l, x, t, p, weights_after(s, l, UP, number, all));
+        return;
+    }
+    const cut c = cut_of(w, s->num_rows, all->num);
+    for (long n; (n = take(&s->taken[l * NUM_WORKS + UP])) < c.num;)
+        gated_part(s, l, x, t, part_of_cut(&c, n), weights_after_part(s, l, GATE, &c, n, number, all));
 }
 
 /* Of the rows that all have come so far, those whose last states are asked for go on. */
@@ -392,7 +504,7 @@ static void compute(void *with, int number, threads *all) {
         remember(s, l, number, all->num);
         turn_queries(on, l, number, all->num);
         meet(all);
-        attend_all(on, l, &d, number, all->num);
+        attend_all(on, l, &d, number, all);
         meet(all);
         if (adapted) into_ranks(on, l, output, 1, 0, t.attended, number, all);
         product(on, l, O, 0, t.attended, t.given, n->width, number, all);
@@ -400,9 +512,7 @@ static void compute(void *with, int number, threads *all) {
         add(on, t.given, at->after_attention, &d);
         normed(on, at->before_mlp, &d);
         if (adapted) into_ranks(on, l, gate_up, 2, 0, d.normed, number, all);
-        product(on, l, GATE, 0, d.normed, t.gate, n->mlp_width, number, all);
-        product(on, l, UP, 1, d.normed, t.up, n->mlp_width, number, all);
-        gated(on, &at->of[UP], t.gate, t.up, number, all->num);
+        gated_product(on, l, d.normed, &t, number, all);
         meet(all);
         if (adapted) into_ranks(on, l, down, 1, 0, t.up, number, all);
         product(on, l, DOWN, 0, t.up, t.given, n->width, number, all);
@@ -426,7 +536,7 @@ typedef struct {
 static void compute_product(void *with, int number, threads *all) {
     const whole_product *p = with;
     long end, block = share(blocks_of(p->w), number, all->num, &end);
-    blocks_of_rows(p->num_rows, p->x, p->stride, p->w, block, end, p->y, p->w->outputs);
+    blocks_of_rows(p->num_rows, p->x, p->stride, p->w, block, end, p->y, p->w->outputs, (stretch){0});
 }
 
 /* y = x W + bias; rows of x lie `stride` apart. */

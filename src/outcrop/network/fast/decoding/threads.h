@@ -115,6 +115,11 @@ threads *outcrop_threads_begin(int num) {
     return all;
 }
 
+typedef _Atomic long counter;
+
+/* The next piece of work that nobody has taken. */
+static long take(counter *taken) { return atomic_fetch_add_explicit(taken, 1, memory_order_relaxed); }
+
 /* The share of `num` pieces of work that a thread has: from its return value to *end. */
 static long share(long num, int number, int of, long *end) {
     *end = num * (number + 1) / of;
