@@ -197,7 +197,7 @@ class Scheduler:
         return max(beside, min(limits.prompt_tokens_for_many, beside * num_prompts))
 
     def _of_most(self, queue: _Queue) -> int:
-        """The tokens of the first half of the prompts, and of one more; 0 where they are too many for one step.
+        """The tokens of the first half of the prompts and one more; 0 where they are too many.
 
         Read together they take less time than one after the other, and the median first token comes sooner.
         """
