@@ -212,7 +212,9 @@ def test_many_rows_have_the_bits_of_each_sequence_alone(llama: Path) -> None:
     expected = torch.cat([one for one in alone if one is not None])
     # Then the logits are the same
     for decoder in decoders:
-        assert torch.equal(decoder.step.logits(parts(decoder)), expected), decoder.step._crew.num_threads
+        found = decoder.step.logits(parts(decoder))
+        assert found is not None
+        assert torch.equal(found, expected), decoder.step._crew.num_threads
 
 
 def read(
