@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 from outcrop.network import load
 from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.training import data, finetune, loop
+from outcrop.training.checkpoints.checkpointer import Checkpointer
 from outcrop.training.data_parallel.ranks import (
     ALONE,
     RankLostError,
@@ -101,11 +102,13 @@ def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = No
     """A whole run; `kill` is a rank and the step after which it kills itself, `stop` the step after which the first rank
     is asked to stop."""
     steps: list[int] = []
+    if kill is not None:  # a slow disk would hold back all but the first, of no step; this program ends with the run
+        Checkpointer.write_if_due = Checkpointer.write  # type: ignore[method-assign]
 
     def tell(step: StepMetrics) -> None:
         steps.append(step.step)
         if kill == (ranks.rank, step.step):
-            eventually(lambda: any(task.run_dir.rglob("step-*.safetensors")))  # one is being written beside the steps
+            eventually(lambda: any(task.run_dir.rglob("step-*[1-9]-*.safetensors")))  # not that of the beginning alone
             os.kill(os.getpid(), signal.SIGKILL)
 
     def should_stop() -> bool:
