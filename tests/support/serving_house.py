@@ -112,7 +112,7 @@ class EngineFleet:
         return found
 
     def tidy(self) -> None:
-        """What an engine does by itself: adapters that nobody uses go."""
+        """Let adapters go that nobody uses, as an engine does by itself."""
         for process in self.launcher.processes.values():
             engine = self.of(process)
             for name in engine.uses.idle():

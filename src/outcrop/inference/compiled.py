@@ -139,7 +139,7 @@ class CompiledDecoding:
     def _told(self, rows: "_Rows", shared: Tensor, own_size: int, most_rank: int) -> tuple[Step, list[Any]]:
         """A step of these rows, and tables that it points to."""
         tables = [np.array([pair[i].data_ptr() for pair in rows.turned], dtype=np.uint64) for i in (0, 1)]
-        tables.append(np.zeros(self._plan.network.num_layers * WORKS, dtype=np.int64))
+        taken = np.zeros(self._plan.network.num_layers * WORKS, dtype=np.int64)
         told = Step(
             net=ctypes.addressof(self._plan.network),
             num_rows=len(rows.positions_M),
@@ -149,13 +149,13 @@ class CompiledDecoding:
             remembered=rows.remembered_M.ctypes.data,
             key_strides=rows.strides_M2.ctypes.data,
             updates=rows.updates_M.ctypes.data,
-            taken=tables[2].ctypes.data,
+            taken=taken.ctypes.data,
             shared=shared.data_ptr(),
             own=self._own.data_ptr(),
             own_size=own_size,
             most_rank=most_rank,
         )
-        return told, tables
+        return told, [*tables, taken]
 
     def _make_room(self, num_rows: int, num_few: int, longest: int, most_rank: int) -> int:
         """Memory to compute in; floats of it that each thread has for itself."""

@@ -166,7 +166,7 @@ class Scheduler:
             self._grow(live, queue)
         turns = [ScheduledTokens(live, 1) for live in queue.live if live.decodes]
         most = room = self._prompt_tokens(queue, decoding=bool(turns))
-        well = room if turns else max(self._limits.prompt_tokens_well, self._of_most(queue))
+        well = room if turns else max(self._limits.prompt_tokens_well, self._tokens_of_most(queue))
         for live in self._readers(queue):
             if self._begins(live, queue):
                 turns.append(_read(live, room))
@@ -196,10 +196,11 @@ class Scheduler:
         num_prompts = min(reading + len(queue.waiting), reading + limits.max_live - len(queue.live))
         return max(beside, min(limits.prompt_tokens_for_many, beside * num_prompts))
 
-    def _of_most(self, queue: _Queue) -> int:
+    def _tokens_of_most(self, queue: _Queue) -> int:
         """The tokens of the first half of the prompts and one more; 0 where they are too many.
 
-        Read together they take less time than one after the other, and the median first token comes sooner.
+        Read together they take less time than one after the other: the median first token and the last come sooner, the
+        first ones later.
         """
         reading = [len(live.ids) - live.slot.length for live in queue.live if not live.decodes]
         room = self._limits.max_live - len(queue.live)

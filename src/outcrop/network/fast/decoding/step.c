@@ -2,8 +2,8 @@
  *
  * For networks of the family that Llama began: norm, attention, norm, gated block. Each thread has its own copy of the
  * rows between the layers, and computes for all of them the outputs that are its share, or of many rows the parts that
- * it takes; so threads meet six times a layer, ten times with adapters, and everything small is done by each. A row's sums are made in an order that depends
- * on its position alone. */
+ * it takes; so threads meet six times a layer, ten times with adapters, and everything small is done by each. A row's
+ * sums are made in an order that depends on its position alone. */
 #include "products.h"
 #include "threads.h"
 
@@ -169,7 +169,8 @@ static stretch weights_after(const step *s, long l, int which, int number, const
 }
 
 /* What is probably wanted after this part of a product, and is not near yet. */
-static stretch weights_after_part(const step *s, long l, int which, const cut *c, long taken, int number, const threads *all) {
+static stretch weights_after_part(const step *s, long l, int which, const cut *c, long taken, int number,
+                                  const threads *all) {
     const matrix *w = &s->net->layers[l].of[which];
     if (taken + all->num >= c->num) return weights_after(s, l, which == GATE ? UP : which, number, all);
     const part next = part_of_cut(c, taken + all->num);
