@@ -44,6 +44,8 @@ KEEPS, JOB_S, SLOWER = 0.95, 3.0, 1.02
 WATCHING = 1.0
 "Goal: what a worker takes of a core, in percent, while a script runs."
 SECONDS = 5.0
+AROUND_S = 1.0
+"What a job takes beside its script, about: nobody asks for it before."
 WATCHED_S = 60.0
 SCRIPT = """
 import time
@@ -189,18 +191,19 @@ def job_rows(home: Home, given: argparse.Namespace) -> list[Row]:
     made = export.installation(home.settings)
     jobs = TrainingJobs(HomeClients(home), made.service_role_arn)
     script = SCRIPT.format(rounds=rounds_for(SECONDS))
+    quiet_s = run_bare(script)[0] + AROUND_S
     bare: list[float] = []
     within: list[float] = []
     whole: list[float] = []
     lasted: list[float] = []
     for number in range(given.jobs):
         if number % 2:  # whoever was first is last the next time: the machine wanders
-            run_job(jobs, script, number, within, lasted)
+            run_job(jobs, script, number, within, lasted, quiet_s=quiet_s)
         took, seconds = run_bare(script)
         bare.append(seconds)
         whole.append(took)
         if not number % 2:
-            run_job(jobs, script, number, within, lasted)
+            run_job(jobs, script, number, within, lasted, quiet_s=quiet_s)
         told = f"{within[-1]:.2f} s of {lasted[-1]:.2f}; bare {seconds:.2f} of {took:.2f}"
         print(f"  job {number}: {told}", file=sys.stderr)
     around = [job - work for job, work in zip(lasted, within, strict=True)]
@@ -238,15 +241,17 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run_job(jobs: TrainingJobs, script: str, number: int, within: list[float], lasted: list[float]) -> None:
-    """Run the script as a job; the seconds of its work, and of the whole, are appended."""
-    began = time.perf_counter()
+def run_job(
+    jobs: TrainingJobs, script: str, number: int, within: list[float], lasted: list[float], *, quiet_s: float
+) -> None:
+    """Run the script as a job; the seconds of its work, and of the whole by the installation's clock, are appended."""
     metric = {"Name": "worked", "Regex": "worked=([0-9.]+);"}
     algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": [metric]}
     jobs.start(f"bench-{number}", script, AlgorithmSpecification=algorithm)
-    time.sleep(SECONDS)  # who asks while the script works takes from its processors, which the bare one keeps
+    # Whoever asks while the script works takes from its processors, which the bare one keeps.
+    time.sleep(quiet_s)
     job = jobs.ended(f"bench-{number}")
-    lasted.append(time.perf_counter() - began)
+    lasted.append((job["LastModifiedTime"] - job["CreationTime"]).total_seconds())
     assert job["TrainingJobStatus"] == "Completed", job
     within.append(job["FinalMetricDataList"][0]["Value"])
 
