@@ -244,3 +244,14 @@ def test_a_database_of_an_older_program_gets_the_indexes_it_lacks(settings: Sett
     again = Store.open(settings)
     assert indexes(again) == complete
     again.close()
+
+
+def test_whether_there_is_any_of_a_kind(store: Store) -> None:
+    assert not store.resources.has_any("custom-model")
+    added = store.resources.add(model("a"))
+    with store.transaction():  # where SQLite is not asked directly
+        assert store.resources.has_any("custom-model")
+        assert not store.resources.has_any("quota")
+    assert store.resources.has_any("custom-model")
+    store.resources.remove(added.arn)
+    assert not store.resources.has_any("custom-model")

@@ -124,6 +124,8 @@ def test_quotas_and_the_invocation_log_are_those_of_both(pair: Pair) -> None:
     assert not other.quotas.current()
     one.quotas.set(Quota(scope=Scope.MODEL, name="m", requests_per_minute=9))
     assert [quota.name for quota in other.quotas.current().values()] == ["m"]
+    one.quotas.remove(Scope.MODEL, "m")
+    assert not other.quotas.current()
     assert not other.invocation_logs.is_on("us-east-1")
     pair.one.client("s3").create_bucket(Bucket="logs")
     s3 = {"bucketName": "logs", "keyPrefix": ""}

@@ -80,7 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
         if double.answers:
             self._send(double.answers.pop(0))
         elif body.get("stream"):
-            self._stream(body)
+            try:
+                self._stream(body)
+            except (BrokenPipeError, ConnectionResetError):  # it left before it had read all that it was sent
+                double.hung_up.set()
         else:
             self._send(Answer(200, json.dumps(self._whole()).encode()))
 

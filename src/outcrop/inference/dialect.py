@@ -224,7 +224,9 @@ def logprobs_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
     told = choice.get("logprobs")
     if not told:
         return ()
-    likeliest = told.get("top_logprobs") or [{}] * len(choice["token_ids"])
+    likeliest = told.get("top_logprobs")
+    if not likeliest:
+        return tuple(TokenLogprob(*own) for own in zip(choice["token_ids"], told["token_logprobs"], strict=True))
     return tuple(
         TokenLogprob(token, logprob, tuple((int(i.removeprefix(_AS_ID)), p) for i, p in those.items()))
         for token, logprob, those in zip(choice["token_ids"], told["token_logprobs"], likeliest, strict=True)

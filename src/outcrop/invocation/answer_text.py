@@ -58,11 +58,14 @@ class AnswerText:
         for told in logprobs:
             if told.token not in self._hidden:
                 self._logprobs.add(told)
-        for one in ids:
+        # Ids between special ones are taken together: a stream has many, and each way through all that follows costs.
+        begin = 0
+        for place, one in enumerate(ids):
             if one in self._hidden:
+                self._take_text(ids[begin:place])
                 self._add(self._parts.push(self._tokenizer.token(one) or "", special=True))
-            else:
-                self._add(self._parts.push(self._decoder.push([one])))
+                begin = place + 1
+        self._take_text(ids[begin:])
 
     def end(self) -> None:
         """Take in that no more tokens come."""
@@ -84,6 +87,10 @@ class AnswerText:
             return self._logprobs.rest() if self.stop_sequence is None else ()
         found = self._logprobs.with_text(stretch.text if stretch else "")
         return found + (self._logprobs.rest() if last and self.stop_sequence is None else ())
+
+    def _take_text(self, ids: Sequence[int]) -> None:
+        if ids:
+            self._add(self._parts.push(self._decoder.push(ids)))
 
     def _add(self, parts: Iterable[AnswerPart]) -> None:
         for part in parts:

@@ -70,7 +70,9 @@ class Quotas:
             self._watch = ChangeWatch(self._store.engine)
         with self._watch.news() as something:
             if something:
-                self._current = {quota.subject: quota for quota in self.all()}
+                # Most installations have none, and there is something new with nearly every request.
+                some = self._store.resources.has_any(KIND)
+                self._current = {quota.subject: quota for quota in self.all()} if some else {}
         return self._current
 
     def all(self) -> list[Quota]:

@@ -28,8 +28,10 @@ class StopScanner:
 
     def push(self, text: str, *, special: bool = False) -> str:
         """The text that may leave now, after more text or a special token. After `met` is set there is no more."""
-        if self.met is not None or (special and not self._stops):
+        if self.met is not None:
             return ""
+        if not self._stops:
+            return "" if special else text
         self._held += text
         self._special += [special] * len(text)
         matches = [match for stop in self._stops for match in self._matches(stop)]
@@ -37,8 +39,7 @@ class StopScanner:
             first = min(matches)
             self.met = first.stop
             return self._release(first.start, forget=True)
-        keep = min((self._undecided(stop) for stop in self._stops), default=len(self._held))
-        return self._release(keep)
+        return self._release(min(self._undecided(stop) for stop in self._stops))
 
     def finish(self) -> str:
         """The text that was held back, once no more comes."""

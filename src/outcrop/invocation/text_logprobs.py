@@ -43,9 +43,9 @@ class TextLogprobs:
 
     def add(self, made: TokenLogprob) -> None:
         """Take in a token that is part of the text; what ends an answer is none."""
-        likeliest = tuple(self._spelled(*one) for one in made.likeliest)
+        likeliest = tuple(self._spelled(*one) for one in made.likeliest) if made.likeliest else ()
         self._waiting.append(TextLogprob(self._spelled(made.token, made.logprob), likeliest, self._made))
-        self._made += len(self._decoder.push([made.token]))
+        self._made += len(self._decoder.push((made.token,)))
 
     def with_text(self, text: str) -> tuple[TextLogprob, ...]:
         """The tokens that begin within the text that leaves now, or before it."""

@@ -5,6 +5,7 @@ total length u32 | headers length u32 | CRC32 of these | headers | payload | CRC
 
 import struct
 from binascii import crc32
+from functools import lru_cache
 from typing import Any
 
 from outcrop.protocol.shapes import Shape, StructureShape
@@ -18,8 +19,8 @@ _LONGEST_HEADER = 2**16 - 1
 
 def encode_event(event_type: str, payload: bytes, content_type: str = _JSON, **headers: str) -> bytes:
     """The bytes of an event; `event_type` is its member in the stream's shape."""
-    standard = {":event-type": event_type, ":content-type": content_type, ":message-type": "event"}
-    return _frame(standard | headers, payload)
+    head = _event_head(event_type, content_type)
+    return _framed(head + _head(headers) if headers else head, payload)
 
 
 def encode_exception(name: str, message: str, **members: Any) -> bytes:
@@ -72,8 +73,20 @@ def _payload(member: Shape, value: Any) -> tuple[bytes, str]:
     return json_values.dumps(json_values.write(member, value or {})), _JSON
 
 
+@lru_cache(maxsize=256)
+def _event_head(event_type: str, content_type: str) -> bytes:
+    return _head({":event-type": event_type, ":content-type": content_type, ":message-type": "event"})
+
+
 def _frame(headers: dict[str, str], payload: bytes) -> bytes:
-    head = b"".join(_header(name, value) for name, value in headers.items())
+    return _framed(_head(headers), payload)
+
+
+def _head(headers: dict[str, str]) -> bytes:
+    return b"".join(_header(name, value) for name, value in headers.items())
+
+
+def _framed(head: bytes, payload: bytes) -> bytes:
     prelude = struct.pack("!II", len(head) + len(payload) + 16, len(head))
     body = prelude + struct.pack("!I", crc32(prelude)) + head + payload
     return body + struct.pack("!I", crc32(body))

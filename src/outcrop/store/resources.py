@@ -131,6 +131,7 @@ class Resources:
         self.points = PointReads(engine)
         "Of any rows of this database."
         select = _SELECT[engine.dialect.name]
+        self._any_of = f"SELECT 1 FROM {RESOURCES.name} WHERE kind = ? LIMIT 1"
         self._by_arn, self._by_name = f"{select} WHERE arn = ?", f"{select} WHERE kind = ? AND region = ? AND name = ?"
         self._told: set[tuple[str, int]] = set()
         self._met: set[str] = set()
@@ -231,6 +232,12 @@ class Resources:
         """Every resource of a kind in every region; for what runs once, never in a loop or a request."""
         return self.where(RESOURCES.c.kind == kind)
 
+    def has_any(self, kind: str) -> bool:
+        """Whether there is a row of a kind, in whatever state."""
+        if self.points.possible():
+            return self.points.row(self._any_of, (kind,)) is not None
+        return bool(self.where(RESOURCES.c.kind == kind, most=1))
+
     def in_states(self, kind: str, states: Collection[str], *, most: int | None = None) -> list[Resource]:
         """The resources of a kind in one of these states, in every region; at most `most` of them.
 
@@ -282,12 +289,16 @@ class Resources:
             row = connection.execute(sql.select(*AS_KEPT).where(condition)).first()
         return None if row is None else Row.of(row)
 
-    def _whole(self, row: Row | None) -> Resource | None:
+    def whole(self, row: Row) -> Resource:
+        """A row taken apart. Raises Damaged."""
         try:
-            return None if row is None else row.resource()
+            return row.resource()
         except Damaged as damaged:
             self._met.add(damaged.arn)
             raise
+
+    def _whole(self, row: Row | None) -> Resource | None:
+        return None if row is None else self.whole(row)
 
     def _sound(self, rows: Iterable[sql.Row[Any]]) -> list[Resource]:
         """The rows that can be read; each of the others is logged once."""

@@ -247,7 +247,7 @@ class IncrementalDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, ids: Iterable[int]) -> str:
-        return self._utf8.decode(b"".join(map(self._tokenizer.bytes_of, ids)))
+        return self._utf8.decode(b"".join([self._tokenizer.bytes_of(one) for one in ids]))
 
     def finish(self) -> str:
         """The text left when no more ids come: U+FFFD for a character that was never completed, else nothing."""

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,17 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from outcrop.clock import MovableClock
 from outcrop.errors import Invalid, Unavailable
 from outcrop.isolation import inward
 from outcrop.sagemaker.hosting import change_run, hosted, transform_run
 from outcrop.sagemaker.hosting.containers import ModelContainer
-from outcrop.sagemaker.hosting.endpoints import with_capacities
+from outcrop.sagemaker.hosting.endpoints import Endpoints, with_capacities
 from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan, VariantPlan, key_of
 from outcrop.sagemaker.hosting.states import IN_CHANGE
+from outcrop.settings import Settings
+from outcrop.store.store import Store
 
 IMAGE = "1.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2"
 
@@ -71,6 +75,24 @@ def plan() -> EndpointPlan:
     )  # fmt: skip
     variants = (VariantPlan(name="a", weight=1.0, fleet=fleet), VariantPlan(name="b", weight=0.5))
     return EndpointPlan(config_name="c", variants=variants, capture={"EnableCapture": True})
+
+
+def test_an_endpoint_is_found_as_it_is_now_whoever_changed_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    here, clock = Store.open(settings), MovableClock()  # which stands still: no time tells one row from another
+    elsewhere = Endpoints(Store.open(settings), clock)
+    endpoints, name = Endpoints(here, clock), "e"
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{name}"
+    assert endpoints.find("us-east-1", name) is None
+    for asked in (plan(), replace(plan(), config_name="d")):
+        elsewhere.add(endpoint_arn=arn, name=name, region="us-east-1", plan=asked)
+        found = endpoints.find("us-east-1", name)
+        assert found is not None
+        assert (found.desired, found.serving) == (asked, None)
+        elsewhere.serve(arn, found.generation)
+        assert endpoints.find("us-east-1", name) == elsewhere.find("us-east-1", name) != found
+        elsewhere.remove(arn)
+        assert endpoints.find("us-east-1", name) is None
 
 
 def test_a_plan_is_kept_as_json_and_read_again() -> None:

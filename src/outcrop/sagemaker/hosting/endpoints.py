@@ -17,7 +17,7 @@ from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan
 from outcrop.sagemaker.hosting.states import IN_CHANGE, LIFECYCLE, EndpointStatus
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
-from outcrop.store.resources import Resource
+from outcrop.store.resources import Resource, Row
 from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
 
@@ -63,6 +63,8 @@ class Endpoints:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._read: dict[tuple[str, str, str], tuple[Row, EndpointRecord]] = {}
+        "By kind, region and name, what was found last."
         store.references.index(COMPONENT, "endpointName")
 
     def add(
@@ -146,8 +148,14 @@ class Endpoints:
 
     def find(self, region: str, name: str, *, kind: str = KIND) -> EndpointRecord | None:
         """Raises Damaged."""
-        row = self._store.resources.find(kind, region, name)
-        return None if row is None else record_of(row)
+        row = self._store.resources.row_named(kind, region, name)
+        if row is None:
+            self._read.pop((kind, region, name), None)
+            return None
+        known = self._read.get((kind, region, name))
+        if known is None or known[0] != row:  # a request asks each time, and a row seldom changes
+            known = self._read[kind, region, name] = (row, record_of(self._store.resources.whole(row)))
+        return known[1]
 
     def get(self, endpoint_arn: str) -> EndpointRecord | None:
         """Raises Damaged."""
