@@ -31,9 +31,9 @@ _log = logging.getLogger("outcrop.engine")
 
 
 _MANY_STREAMS = 4
-_APART_S, _MOST_APART_S = 0.0125, 0.1
+_APART_S, _MOST_APART_S = 0.015, 0.12
 """Where so many streams run, each piece takes time from the engine: the pieces of one are then so far apart, for each
-stream that runs, and hold all tokens that were made meanwhile. So some eighty pieces a second leave an engine."""
+stream that runs, and hold all tokens that were made meanwhile. So some seventy pieces a second leave an engine."""
 
 
 class GeneratedTokens(NamedTuple):

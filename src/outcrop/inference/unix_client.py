@@ -5,8 +5,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +30,7 @@ class WholeAnswer(NamedTuple):
     body: bytes
 
 
-@contextmanager
-def _as_broken() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, TimeoutError, h11.ProtocolError) as problem:
-        raise ConnectionBroken(type(problem).__name__) from problem
+_BROKEN = (OSError, TimeoutError, h11.ProtocolError)
 
 
 class _Connection:
@@ -45,6 +40,9 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.CLIENT)
+        self._loop = asyncio.get_running_loop()
+        self._watching: asyncio.TimerHandle | None = None
+        self._waits_since: float | None = None
 
     async def send(self, method: str, path: str, body: bytes | None, more: Mapping[str, str]) -> None:
         """Sends a request. Raises ConnectionBroken, as the other methods do."""
@@ -55,9 +53,11 @@ class _Connection:
         parts = [self._http.send(h11.Request(method=method, target=path, headers=headers))]
         parts += [self._http.send(h11.Data(data=body))] if body else []
         parts += [self._http.send(h11.EndOfMessage())]
-        with _as_broken():
+        try:
             self._writer.write(b"".join(part for part in parts if part))
             await self._writer.drain()
+        except _BROKEN as problem:
+            raise ConnectionBroken(type(problem).__name__) from problem
 
     async def head(self, read_s: float) -> h11.Response:
         """The status and the headers of the answer."""
@@ -80,13 +80,29 @@ class _Connection:
                 raise ConnectionBroken("the answer broke off")
 
     async def _event(self, read_s: float) -> "h11.Event | type[h11.PAUSED]":
-        with _as_broken():
+        try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
-                async with asyncio.timeout(read_s):
-                    self._http.receive_data(await self._reader.read(_READ_BYTES))
+                self._waits_since = self._loop.time()
+                if self._watching is None:
+                    self._watch(read_s)
+                self._http.receive_data(await self._reader.read(_READ_BYTES))
+                self._waits_since = None
+        except _BROKEN as problem:
+            raise ConnectionBroken(type(problem).__name__) from problem
         return event  # type: ignore[return-value]
 
+    def _watch(self, read_s: float) -> None:
+        """Break off a read that takes too long: one timer for all of a stream's, which a timeout each would not be."""
+        now = self._loop.time()
+        due = read_s + (now if self._waits_since is None else self._waits_since)
+        if due > now:
+            self._watching = self._loop.call_at(due, self._watch, read_s)
+        else:
+            self._reader.set_exception(TimeoutError())
+
     def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         self._writer.close()
 
 

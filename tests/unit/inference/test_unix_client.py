@@ -152,3 +152,22 @@ def test_what_its_user_raises_is_not_taken_for_the_connections(run_in: Runner, t
                     raise FileNotFoundError("the user's")
 
     run_in(run())
+
+
+def test_whoever_takes_his_time_between_pieces_is_not_broken_off(run_in: Runner, tmp_path: Path) -> None:
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)  # or all of it would come in one piece
+        writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
+        writer.close()
+
+    async def run() -> None:
+        async with await asyncio.start_unix_server(speak, tmp_path / "s"):
+            client = UnixClient(tmp_path / "s", connect_s=READ_S)
+            async with client.stream("GET", "/", read_s=0.2) as answer:
+                assert await anext(answer.pieces) == b"one"
+                await asyncio.sleep(0.5)
+                assert await anext(answer.pieces) == b"two"
+
+    run_in(run())
