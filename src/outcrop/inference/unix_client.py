@@ -92,7 +92,7 @@ class _Connection:
         return event  # type: ignore[return-value]
 
     def _watch(self, read_s: float) -> None:
-        """Break off a read that takes too long: one timer for all of a stream's, which a timeout each would not be."""
+        """Break off a read that takes too long: one timer watches all reads of a stream."""
         now = self._loop.time()
         due = read_s + (now if self._waits_since is None else self._waits_since)
         if due > now:
