@@ -154,20 +154,26 @@ def test_what_its_user_raises_is_not_taken_for_the_connections(run_in: Runner, t
     run_in(run())
 
 
-def test_whoever_takes_his_time_between_pieces_is_not_broken_off(run_in: Runner, tmp_path: Path) -> None:
-    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.05)  # or all of it would come in one piece
-        writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
-        writer.close()
-
+def test_the_time_that_its_user_takes_between_pieces_is_not_the_answers(tmp_path: Path) -> None:
     async def run() -> None:
+        loop, go_on, moved_s = asyncio.get_running_loop(), asyncio.Event(), 0.0
+        time = loop.time
+        loop.time = lambda: time() + moved_s  # type: ignore[method-assign]
+
+        async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+            await go_on.wait()
+            writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
+            writer.close()
+
         async with await asyncio.start_unix_server(speak, tmp_path / "s"):
             client = UnixClient(tmp_path / "s", connect_s=READ_S)
-            async with client.stream("GET", "/", read_s=0.2) as answer:
+            async with client.stream("GET", "/", read_s=READ_S) as answer:
                 assert await anext(answer.pieces) == b"one"
-                await asyncio.sleep(0.5)
+                moved_s = 2 * READ_S
+                for _ in range(3):
+                    await asyncio.sleep(0)  # what is due runs
+                go_on.set()
                 assert await anext(answer.pieces) == b"two"
 
-    run_in(run())
+    asyncio.run(run())
